@@ -1,0 +1,102 @@
+"""How every kernel is compiled: the flags, the threads and the folder that keeps compiled code.
+
+A kernel is a plain Python function of NumPy arrays under one of two decorators:
+
+    @jit                    one thread
+    @jit(parallel=True)     ``prange`` loops are shared among threads
+
+Set ``NUMBA_DISABLE_JIT=1`` and every kernel runs as the plain Python it is written in, for a debugger to step through.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import numba
+import numba.core.config
+from numba import prange
+
+__all__ = ["cache_folder", "jit", "prange", "set_threads", "threads"]
+
+# Sums may be reordered (so that they vectorise), a*b + c may round once, -0 may become 0, and x/s may become x*(1/s).
+# NaN and infinity keep their meaning: `nnan` and `ninf` are absent on purpose.
+FAST = {"reassoc", "contract", "nsz", "arcp"}
+# "numpy" makes 1/0 infinite, as in NumPy, where Numba's default would raise.
+ERRORS = "numpy"
+
+
+def _fingerprint():
+    """Name for all that decides the compiled code: every kernel's source, the flags and the compiler's version.
+
+    Numba keys its cache by one function's own file. A kernel that calls another would go on running the old callee
+    after an edit there, and a changed flag would go unnoticed. A folder named by this fingerprint has neither fault.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    settings = (numba.__version__, sys.version_info[:2], sorted(FAST), ERRORS, numba.core.config.BOUNDSCHECK)
+    digest.update(repr(settings).encode())
+    return digest.hexdigest()[:16]
+
+
+def _user_cache():
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+
+
+def cache_folder() -> Path | None:
+    """Folder of compiled kernels, or None where caching is off or no folder can be written.
+
+    ``ISBE_CACHE_DIR`` moves it, ``ISBE_JIT_CACHE=0`` turns it off.
+    """
+    if os.environ.get("ISBE_JIT_CACHE", "1") == "0" or numba.core.config.DISABLE_JIT:
+        return None
+    try:
+        root = Path(os.environ.get("ISBE_CACHE_DIR") or _user_cache() / "isbe_np")
+        folder = root / "jit" / _fingerprint()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+_FOLDER = cache_folder()
+
+
+def jit(function=None, *, parallel=False, exact=False):
+    """Compile a kernel at its first call with each dtype, and keep the result in `cache_folder`.
+
+    Parameters
+    ----------
+    parallel : share ``prange`` loops among threads.
+    exact : round every operation as written; no sum is reordered.
+    """
+    if function is None:
+        return lambda f: jit(f, parallel=parallel, exact=exact)
+    # Numba asks for the folder once, while it decorates, and only through its configuration.
+    before = numba.core.config.CACHE_DIR
+    numba.core.config.CACHE_DIR = str(_FOLDER) if _FOLDER else before
+    try:
+        in_a_file = os.path.isfile(function.__code__.co_filename)
+        return numba.njit(parallel=parallel, cache=_FOLDER is not None and in_a_file, nogil=True,
+                          fastmath=False if exact else FAST, error_model=ERRORS)(function)
+    finally:
+        numba.core.config.CACHE_DIR = before
+
+
+def threads() -> int:
+    """Number of threads that parallel kernels use now."""
+    return numba.get_num_threads()
+
+
+def set_threads(n: int) -> None:
+    """Let parallel kernels use `n` threads, 1 to the number that Numba started with (its ``NUMBA_NUM_THREADS``)."""
+    most = numba.core.config.NUMBA_NUM_THREADS
+    if not isinstance(n, int) or not 1 <= n <= most:
+        raise ValueError(f"set_threads expects a whole number from 1 to {most}, the threads Numba started with; "
+                         f"got {n!r}. For more, set NUMBA_NUM_THREADS before isbe_np is imported.")
+    numba.set_num_threads(n)
