@@ -1,0 +1,230 @@
+"""A network: layers in a directed acyclic graph, their parameters, and the passes forward and backward.
+
+    image = Input((1, 28, 28))
+    x = Conv2D(8, 3, padding=1)(image)
+    y = ReLU()(x)
+    net = Graph(image, Dense(10)(Flatten()(Add()(x, y))), seed=0)
+
+All parameters lie in one flat array, `Graph.values`, and their gradients in another, `Graph.grads`, so that an optimizer's
+step is a single pass; each `Parameter` is a view into both.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+
+from isbe_np.checks import FLOATS, float_array, whole
+from isbe_np.kernels.finite import all_finite
+from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, zeros
+from isbe_np.plan import Plan
+
+# Plans of so many batch sizes are kept: training, its last smaller batch, evaluation and its last smaller batch.
+PLANS = 4
+
+
+class Graph:
+    """A network from the node `inputs` to the node `outputs`.
+
+    Parameters
+    ----------
+    inputs, outputs : nodes; every path from outputs back must end at inputs.
+    seed : decides the parameters' first values and what random layers draw.
+    dtype : np.float32 or np.float64, of every array of the network.
+    """
+
+    def __init__(self, inputs: Node, outputs: Node, seed: int = 0, dtype=np.float32):
+        if np.dtype(dtype) not in FLOATS:
+            raise TypeError(f"Graph expects dtype np.float32 or np.float64; got {dtype!r}.")
+        self.seed, self.dtype = whole("Graph(seed)", seed, least=0), np.dtype(dtype)
+        self.nodes = _in_order(inputs, outputs)
+        self.names = _name(self.nodes)
+        self._by_name = {name: node for node, name in self.names.items()}
+        self._make_parameters()
+        self._random = np.random.default_rng([self.seed, 1])
+        self._plans: OrderedDict[int, Plan] = OrderedDict()
+        self._ran: Plan | None = None
+        self._went_back = False
+
+    def _make_parameters(self) -> None:
+        """One flat buffer for values, one for gradients; each parameter starts at a multiple of 64 bytes."""
+        wanted: dict[tuple[Layer, str], tuple] = {}
+        for node in self.nodes:
+            for part, weights in node.layer.weights(*(parent.shape for parent in node.inputs)).items():
+                known = wanted.setdefault((node.layer, part), (f"{self.names[node]}.{part}", weights))
+                if known[1].shape != weights.shape:
+                    raise ValueError(f"{node.layer!r} stands in several places, where its {part} would need the shapes "
+                                     f"{known[1].shape} and {weights.shape}. Use a second layer.")
+        unit = 64 // self.dtype.itemsize
+        lengths = [-(-int(np.prod(weights.shape)) // unit) * unit for _, weights in wanted.values()]
+        self.values, self.grads = zeros((sum(lengths),), self.dtype), zeros((sum(lengths),), self.dtype)
+        self._views: dict[Layer, dict[str, Parameter]] = {node.layer: {} for node in self.nodes}
+        random, start = np.random.default_rng([self.seed, 0]), 0
+        for ((layer, part), (name, weights)), length in zip(wanted.items(), lengths, strict=True):
+            stop = start + int(np.prod(weights.shape))
+            value, grad = (flat[start:stop].reshape(weights.shape) for flat in (self.values, self.grads))
+            if weights.spread:
+                value[...] = random.normal(0.0, weights.spread, weights.shape)
+            self._views[layer][part] = Parameter(name, value, grad)
+            start += length
+
+    def forward(self, batch, training: bool = False, out: np.ndarray | None = None) -> np.ndarray:
+        """Scores of a batch.
+
+        batch (N, *input shape) of the graph's dtype -> (N, *output shape), a new array, or `out` where one is given.
+        `training` switches on what acts in training only, such as dropout. ValueError for a batch that is empty, of another
+        shape, or not finite; TypeError for another dtype.
+        """
+        batch = self._check_batch(batch)
+        plan = self._plan(batch.shape[0])
+        self._ran, self._went_back = plan, False
+        scores = plan.forward(batch, training)
+        if out is None:
+            return scores.copy()
+        np.copyto(out, scores)
+        return out
+
+    def backward(self, error, input_gradient: bool = False) -> np.ndarray | None:
+        """Fill every parameter's `grad` with the gradient for the last forward pass, given that of its scores.
+
+        error (N, *output shape), the gradient of the loss by the scores. With `input_gradient`, the gradient by the batch is
+        computed too and returned, (N, *input shape); otherwise None.
+        """
+        if self._ran is None:
+            raise RuntimeError("Graph.backward needs the values of a forward pass: call forward first.")
+        error = float_array("Graph.backward(error)", error, self.dtype)
+        expected = self._ran.output.value.shape
+        if error.shape != expected:
+            raise ValueError(f"Graph.backward expects an error of the shape of its scores, {expected}; got {error.shape}.")
+        self._ran.backward(error, input_gradient)
+        self._went_back = True
+        return self._ran.input.batch_first(self._ran.input.grad) if input_gradient else None
+
+    def _check_batch(self, batch) -> np.ndarray:
+        batch = float_array("Graph.forward(batch)", batch, self.dtype)
+        shape = self.nodes[0].shape
+        if batch.shape[1:] != shape or batch.ndim != len(shape) + 1:
+            mend = " For a single example, pass example[None]." if batch.shape == shape else ""
+            raise ValueError(f"Graph.forward expects a batch of shape (N, {', '.join(map(str, shape))}); "
+                             f"got {batch.shape}.{mend}")
+        if batch.shape[0] == 0:
+            raise ValueError(f"Graph.forward expects at least one example; got an empty batch of shape {batch.shape}.")
+        if not all_finite(batch.reshape(-1)):
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(batch))[0])
+            raise ValueError(f"Graph.forward expects finite numbers; got {batch[place]} at {place} of the batch. "
+                             f"Clean the data, for example with np.nan_to_num.")
+        return batch
+
+    def _plan(self, N: int) -> Plan:
+        if N not in self._plans:
+            if len(self._plans) == PLANS:
+                self._plans.popitem(last=False)
+            self._plans[N] = Plan(self.nodes, N, self.dtype, self._views, self._random)
+        self._plans.move_to_end(N)
+        return self._plans[N]
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, in the order of `values` and `grads`."""
+        return [parameter for views in self._views.values() for parameter in views.values()]
+
+    def value(self, name: str) -> np.ndarray:
+        """The value of the node called `name` in the last forward pass, (N, *shape), a copy."""
+        return self._read(name, "value")
+
+    def gradient(self, name: str) -> np.ndarray:
+        """The gradient by the node called `name` in the last backward pass, (N, *shape), a copy."""
+        if not self._went_back:
+            raise RuntimeError("Graph.gradient needs a backward pass since the last forward pass: call backward first.")
+        return self._read(name, "grad")
+
+    def _read(self, name: str, which: str) -> np.ndarray:
+        if self._ran is None:
+            raise RuntimeError(f"Graph has no {which} of {name!r} yet: call forward first.")
+        if name not in self._by_name:
+            raise ValueError(f"Graph has no node {name!r}; its nodes are {', '.join(self._by_name)}.")
+        node = self._by_name[name]
+        slot = self._ran.slots[node, self._ran.home[node]]
+        array = getattr(slot, which)
+        if array is None:
+            raise ValueError(f"No gradient by {name!r} was computed, as no parameter depends on it; "
+                             f"call backward(error, input_gradient=True).")
+        return slot.batch_first(array)
+
+    def summary(self) -> str:
+        """A table of the nodes in order: name, layer, output shape, parameters, and the nodes it reads."""
+        rows = [("name", "layer", "output shape", "parameters", "reads")]
+        counted: set[Layer] = set()
+        for node in self.nodes:
+            count = 0 if node.layer in counted else sum(p.value.size for p in self._views[node.layer].values())
+            counted.add(node.layer)
+            reads = ", ".join(self.names[parent] for parent in node.inputs)
+            rows.append((self.names[node], repr(node.layer), str(node.shape), f"{count:,}", reads))
+        widths = [max(len(row[k]) for row in rows) for k in range(5)]
+        lines = ["  ".join(cell.rjust(w) if k == 3 else cell.ljust(w)
+                           for k, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+        total = sum(parameter.value.size for parameter in self.parameters())
+        lines.insert(1, "-" * max(map(len, lines)))
+        return "\n".join([*lines, f"{total:,} parameters, {self.dtype.name}"])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.nodes)} nodes, {self.values.size:,} numbers in parameters>"
+
+
+class Sequential(Graph):
+    """Layers one after another: Sequential((784,), Dense(100), ReLU(), Dense(10), seed=0)."""
+
+    def __init__(self, input_shape, *layers: Layer, seed: int = 0, dtype=np.float32):
+        node = first = Input(input_shape)
+        if not layers:
+            raise ValueError("Sequential expects at least one layer after the input's shape; got none.")
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential expects layers after the input's shape; got {layer!r}.")
+            node = layer(node)
+        super().__init__(first, node, seed=seed, dtype=dtype)
+
+
+def _in_order(first: Node, last: Node) -> list[Node]:
+    """The nodes that `last` depends on, each after all that it reads; the input first, `last` at the end."""
+    for name, node in (("inputs", first), ("outputs", last)):
+        if not isinstance(node, Node):
+            raise TypeError(f"Graph({name}) expects one node, such as Input((1, 28, 28)); got {type(node).__name__}.")
+    if not isinstance(first.layer, InputLayer):
+        raise ValueError(f"Graph(inputs) expects a node made by Input; got {first!r}.")
+    order: list[Node] = []
+    seen: set[Node] = set()
+    waiting: list[tuple[Node, bool]] = [(last, False)]
+    while waiting:
+        node, parents_done = waiting.pop()
+        if parents_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            waiting.append((node, True))
+            waiting.extend((parent, False) for parent in reversed(node.inputs))
+    for node in order:
+        if isinstance(node.layer, InputLayer) and node is not first:
+            raise ValueError(f"Graph(outputs) depends on a second input, {node!r}; a graph has one.")
+    if first not in seen:
+        raise ValueError(f"Graph(outputs) does not depend on Graph(inputs): no path leads from {first!r} to {last!r}.")
+    order.remove(first)
+    return [first, *order]
+
+
+def _name(nodes: list[Node]) -> dict[Node, str]:
+    """A name for each node: its layer's own, or its kind and a number, as in conv2d_1."""
+    names: dict[Node, str] = {}
+    taken = [node.layer.name for node in nodes if node.layer.name]
+    counts: dict[str, int] = {}
+    for node in nodes:
+        kind = "input" if isinstance(node.layer, InputLayer) else type(node.layer).__name__.lower()
+        name = node.layer.name
+        if name in names.values():
+            raise ValueError(f"Graph has two nodes called {name!r}; give each layer a name of its own.")
+        while not name:
+            counts[kind] = counts.get(kind, 0) + 1
+            candidate = kind if kind == "input" else f"{kind}_{counts[kind]}"
+            name = candidate if candidate not in taken else None
+        names[node] = name
+    return names

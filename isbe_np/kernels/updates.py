@@ -1,0 +1,50 @@
+"""Optimizer steps, each one pass over all parameters at once.
+
+w parameters, g their gradient, the rest what the optimizer remembers; all flat, of one length, and changed in place except g.
+Scalars come in the dtype of w. η learning rate, λ weight decay.
+"""
+
+import numpy as np
+
+from isbe_np.kernels.jit import jit, prange
+
+
+@jit(parallel=True)
+def sgd(w, g, eta, decay):
+    """w ← w - η (g + λ w)."""
+    for i in prange(w.size):
+        w[i] -= eta * (g[i] + decay * w[i])
+
+
+@jit(parallel=True)
+def momentum(w, g, v, eta, mu, decay):
+    """v ← μ v + g + λ w;  w ← w - η v  (Sutskever et al. 2013, in the form without a factor η in v)."""
+    for i in prange(w.size):
+        v[i] = mu * v[i] + (g[i] + decay * w[i])
+        w[i] -= eta * v[i]
+
+
+@jit(parallel=True)
+def nesterov(w, g, v, eta, mu, decay):
+    """d = g + λ w;  v ← μ v + d;  w ← w - η (d + μ v): the gradient looks one step of momentum ahead."""
+    for i in prange(w.size):
+        d = g[i] + decay * w[i]
+        v[i] = mu * v[i] + d
+        w[i] -= eta * (d + mu * v[i])
+
+
+@jit(parallel=True)
+def adam(w, g, m, v, rates, decays):
+    """m ← β₁ m + (1 - β₁) d;  v ← β₂ v + (1 - β₂) d²;  w ← w - η m / (c₁ (√(v / c₂) + ε))  (Kingma & Ba 2015, alg. 1).
+
+    rates = (η, β₁, β₂, ε, c₁, c₂) with the bias corrections c = 1 - βᵗ at step t. decays = (λ, λ'): d = g + λ w is decay as
+    part of the gradient (Adam); w ← w (1 - η λ') first is decay apart from it (AdamW, Loshchilov & Hutter 2019, alg. 2).
+    """
+    eta, beta1, beta2, epsilon, c1, c2 = rates
+    coupled, decoupled = decays
+    one = w.dtype.type(1)
+    for i in prange(w.size):
+        d = g[i] + coupled * w[i]
+        m[i] = beta1 * m[i] + (one - beta1) * d
+        v[i] = beta2 * v[i] + (one - beta2) * d * d
+        w[i] = w[i] * (one - eta * decoupled) - eta * (m[i] / c1) / (np.sqrt(v[i] / c2) + epsilon)
