@@ -1,0 +1,40 @@
+"""isbe_np: softmax Jacobian times cross-entropy gradient is softmax minus target, to see, to test and to train with.
+
+    import isbe_np as isbe
+
+    data = isbe.datasets.load("digits")
+    net = isbe.networks.lenet5(seed=0)
+    head = isbe.Head("softmax", route="isbe")
+    history = isbe.train(net, head, data, epochs=3)
+"""
+
+from isbe_np import datasets, networks
+from isbe_np.graph import Graph, Sequential
+from isbe_np.heads import LOSSES, NORMALIZERS, REDUCTIONS, ROUTES, Head, Normalizer, softmax_jacobian
+from isbe_np.kernels.jit import set_threads
+from isbe_np.layers import (
+    GELU,
+    Add,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    HardSigmoid,
+    HardTanh,
+    Input,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Sigmoid,
+    Tanh,
+)
+from isbe_np.training import SGD, Adam, AdamW, History, accuracy, predict, train
+
+__all__ = [
+    "GELU", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "AveragePool2D", "Conv2D",
+    "Dense", "Dropout", "Flatten", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LeakyReLU",
+    "MaxPool2D", "Normalizer", "ReLU", "Sequential", "Sigmoid", "Tanh", "accuracy", "datasets", "networks", "predict",
+    "set_threads", "softmax_jacobian", "train",
+]

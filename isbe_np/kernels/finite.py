@@ -1,4 +1,6 @@
-"""Looking for NaN and infinity."""
+"""Looking for NaN and infinity, and measuring size."""
+
+import numpy as np
 
 from isbe_np.kernels.jit import jit
 
@@ -10,3 +12,12 @@ def all_finite(x):
     for i in range(x.size):
         total += x.dtype.type(0) * x[i]
     return total == x.dtype.type(0)
+
+
+@jit
+def squared_norm(x):
+    """Σ x², added up in float64; NaN or infinite when any number of flat x is."""
+    total = 0.0
+    for i in range(x.size):
+        total += np.float64(x[i]) * np.float64(x[i])
+    return total

@@ -1,0 +1,188 @@
+"""The command line: `isbe`, or `python -m isbe_np`. Every subcommand is a thin call into one module.
+
+Exit codes: 0 done; 1 the run itself went wrong (training diverged, a file failed its check); 2 unusable arguments or input;
+130 interrupted with Ctrl-C, after what there was so far has been written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from isbe_np import datasets
+from isbe_np.checks import nearest
+from isbe_np.environment import describe
+from isbe_np.heads import NORMALIZERS, ROUTES, Head
+from isbe_np.networks import NETWORKS
+from isbe_np.training import SCHEDULES, SGD, train
+from isbe_np.training.recipes import RECIPES
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        _check_outputs(given)
+        return given.run(given)
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as fault:
+        if os.environ.get("ISBE_DEBUG"):
+            raise
+        print(f"isbe {given.command}: {fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"isbe {given.command}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="isbe", description="Learn, test and time one idea: a classifier's softmax Jacobian "
+                                     "times its cross-entropy gradient is softmax(scores) - target.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    compare = commands.add_parser("compare", help="do the four routes agree, what does each cost, do two train alike")
+    _add_data(compare, "digits")
+    compare.add_argument("--net", default="lenet5", help=f"network to time and train: {', '.join(NETWORKS)} (%(default)s)")
+    compare.add_argument("--routes", nargs=2, default=["isbe", "fused"], metavar="ROUTE", help="the two to train by (%(default)s)")
+    compare.add_argument("--epochs", type=int, default=2, help="of each training (%(default)s)")
+    compare.add_argument("--batch-size", type=int, default=128, help="(%(default)s)")
+    compare.add_argument("--images", type=int, nargs=2, default=[4000, 1000], metavar=("TRAIN", "TEST"),
+                         help="how many images to train and to test on (4000 1000)")
+    compare.add_argument("--rounds", type=int, default=40, help="timed rounds of a training step (%(default)s)")
+    compare.add_argument("--out", type=Path, metavar="DIR", help="folder for PNG figures")
+    _add_common(compare, _compare)
+
+    trainer = commands.add_parser("train", help="train a network; what is not given comes from the network's recipe")
+    _add_data(trainer, "mnist")
+    trainer.add_argument("--net", default="lenet5", help=f"{', '.join(NETWORKS)} (%(default)s)")
+    trainer.add_argument("--normalizer", default="softmax", help=f"{', '.join(NORMALIZERS)} (%(default)s)")
+    trainer.add_argument("--route", default="isbe", help=f"{', '.join(ROUTES)} (%(default)s)")
+    trainer.add_argument("--epochs", type=int)
+    trainer.add_argument("--batch-size", type=int)
+    trainer.add_argument("--learning-rate", type=float, help="the schedule's peak")
+    trainer.add_argument("--weight-decay", type=float)
+    trainer.add_argument("--schedule", help=", ".join(SCHEDULES))
+    trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
+    _add_common(trainer, _train)
+
+    data = commands.add_parser("data", help="fetch, verify or list data sets")
+    data.add_argument("action", choices=["fetch", "verify", "list"])
+    data.add_argument("name", nargs="?", help="data set, for fetch and verify")
+    data.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets")
+    _add_json(data, _data)
+
+    info = commands.add_parser("info", help="versions, threads and caches")
+    _add_json(info, _info)
+    return parser
+
+
+def _add_data(parser, default: str) -> None:
+    parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} (%(default)s)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
+
+
+def _add_common(parser, run) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    _add_json(parser, run)
+
+
+def _add_json(parser, run) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
+    parser.set_defaults(run=run)
+
+
+def _check_outputs(given) -> None:
+    """Refuse, before anything runs, a folder or file that could not be written at the end."""
+    out, file = getattr(given, "out", None), given.json
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise OSError(f"--out expects a folder that can be written; {out} cannot be made ({fault.strerror}). "
+                          f"Name another.") from fault
+    for option, folder in (("--out", out), ("--json", file.parent if file else None)):
+        if folder is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise OSError(f"{option} expects a folder that can be written; {folder} is none. Make it, or name another.")
+    if file is not None and file.is_dir():
+        raise OSError(f"--json expects the name of a file; {file} is a folder. Name a file in it.")
+
+
+def _write_json(given, result: dict) -> None:
+    from isbe_np.report import write_json
+    if given.json is not None:
+        write_json(given.json, result)
+        print(f"Results are in {given.json}")
+
+
+def _compare(given) -> int:
+    from isbe_np.report import comparison_text
+    from isbe_np.studies.compare import compare
+    nearest("isbe compare --net", given.net, tuple(NETWORKS))
+    images = dict(zip(("train", "test"), given.images, strict=True))
+    data = datasets.load(given.data, given.data_dir, seed=given.seed, **images)
+    found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds)
+    print(comparison_text(found))
+    _write_json(given, found.as_dict())
+    if given.out is not None:
+        from isbe_np import plots
+        for name, figure in (("agreement", plots.agreement_figure(found.agreements)),
+                             ("cost", plots.cost_figure(found.heads, found.steps)),
+                             ("training", plots.training_figure(found.twins))):
+            figure.savefig(given.out / f"{name}.png", dpi=150)
+            print(f"Figure: {given.out / name}.png")
+    if any(twin.history.stopped == "interrupted" for twin in found.twins):
+        return INTERRUPTED
+    return 0 if all(a.within for a in found.agreements) else 1
+
+
+def _train(given) -> int:
+    recipe = RECIPES[nearest("isbe train --net", given.net, tuple(NETWORKS))]
+    chosen = {name: getattr(recipe, name) if getattr(given, name) is None else getattr(given, name)
+              for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "schedule")}
+    nearest("isbe train --schedule", chosen["schedule"], tuple(SCHEDULES))
+    head = Head(given.normalizer, given.route)
+    optimizer = SGD(chosen["learning_rate"], momentum=recipe.momentum, weight_decay=chosen["weight_decay"])
+    data = datasets.load(given.data, given.data_dir)
+    net = NETWORKS[given.net](seed=given.seed)
+    print(f"{given.net} on {data.source}\n{head}, SGD with momentum {recipe.momentum}, "
+          + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items()) + f", seed {given.seed}")
+    history = train(net, head, data, chosen["epochs"], chosen["batch_size"], optimizer, given.seed, chosen["schedule"],
+                    loss=given.loss)
+    _write_json(given, {"environment": describe(), "network": given.net, "data": data.source, "head": repr(head),
+                        "seed": given.seed, **chosen, "history": history.as_dict()})
+    if history.stopped == "diverged":
+        print(history.diagnosis, file=sys.stderr)
+        return 1
+    reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
+    print(f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
+          + (", interrupted" if history.stopped else ""))
+    return INTERRUPTED if history.stopped else 0
+
+
+def _data(given) -> int:
+    from isbe_np.report import table
+    if given.action == "list":
+        rows = datasets.available(given.data_dir)
+        print(table(("name", "what", "where"), [(r.name, r.description, r.found or "not here") for r in rows], left=3))
+        _write_json(given, {r.name: {"description": r.description, "found": r.found} for r in rows})
+        return 0
+    if given.name is None:
+        raise ValueError(f"{given.action} expects the name of a data set, one of {', '.join(datasets.NAMES)}; got none.")
+    if given.action == "fetch":
+        for path in datasets.fetch(given.name, given.data_dir):
+            print(path)
+    reports = datasets.verify(given.name, given.data_dir)
+    print("\n".join(report.sentence for report in reports) or f"{given.name} needs no files: it is drawn when asked for.")
+    _write_json(given, {str(r.path): {"ok": r.ok, "expected": r.expected, "got": r.got} for r in reports})
+    return 0 if all(report.ok for report in reports) else 1
+
+
+def _info(given) -> int:
+    from isbe_np.report import environment_text
+    print(environment_text(describe()))
+    _write_json(given, describe())
+    return 0

@@ -1,0 +1,52 @@
+"""What a figure depends on besides the code: versions, machine, threads, and the compiler's settings."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import llvmlite
+import llvmlite.binding
+import matplotlib
+import numba
+import numba.core.config
+import numpy as np
+
+from isbe_np.kernels import jit
+
+
+def describe() -> dict:
+    """Versions, machine and settings as plain text and numbers, for printing and for JSON."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "isbe_np": _version(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+        "matplotlib": matplotlib.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": llvmlite.binding.get_host_cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": jit.threads(),
+        "threading_layer": _threading_layer(),
+        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip() + " (no kernel here uses it)",
+        "jit": not numba.core.config.DISABLE_JIT,
+        "boundscheck": bool(numba.core.config.BOUNDSCHECK),
+        "jit_cache": str(jit.cache_folder() or "off"),
+    }
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+    try:
+        return version("isbe_np")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _threading_layer() -> str:
+    try:
+        return numba.threading_layer()
+    except ValueError:
+        return "none started yet"

@@ -1,0 +1,127 @@
+"""Results as text for a terminal, and as JSON for a program. Nothing here prints."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+
+from isbe_np.studies.agreement import TOLERANCE, Agreement
+from isbe_np.studies.compare import Comparison
+from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
+
+
+def table(header: tuple[str, ...], rows: list[tuple], left: int = 1) -> str:
+    """Columns two spaces apart under a rule; the first `left` of them flush left, the others, which hold numbers, right."""
+    cells = [tuple(map(str, row)) for row in (header, *rows)]
+    widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
+    lines = ["  ".join(cell.ljust(w) if k < left else cell.rjust(w)
+                       for k, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def environment_text(environment: dict) -> str:
+    """One setting a line."""
+    width = max(map(len, environment))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in environment.items())
+
+
+def settings_line(environment: dict) -> str:
+    """The settings that a time depends on, in one line."""
+    e = environment
+    return (f"{e['cpu']}, {e['cores']} cores, {e['threads']} threads ({e['threading_layer']}), JIT "
+            f"{'on' if e['jit'] else 'OFF'}, bounds checks {'ON' if e['boundscheck'] else 'off'}, "
+            f"Python {e['python']}, NumPy {e['numpy']}, Numba {e['numba']}; BLAS {e['blas']}")
+
+
+def agreement_table(agreements: list[Agreement]) -> str:
+    """A row for each network and pair of routes, float32 beside float64."""
+    rows = {}
+    for a in agreements:
+        rows.setdefault((a.network, " / ".join(a.pair)), {})[a.dtype] = a
+    lines = [(network, pair, *(text for dtype in TOLERANCE for text in _gaps(row[dtype])))
+             for (network, pair), row in rows.items()]
+    header = ("network", "routes", *(text for dtype in TOLERANCE for text in (f"{dtype} head", "gradients")))
+    return table(header, lines, left=2)
+
+
+def _gaps(a: Agreement) -> tuple[str, str]:
+    return f"{a.head:.1e}", f"{a.gradient:.1e}" + ("" if a.within else " !")
+
+
+def head_table(heads: list[HeadCosts]) -> str:
+    """A row for each number of classes and route."""
+    rows = [(f"{head.batch} x {head.classes:,}", cost.route, f"{cost.seconds * 1e6:,.1f}", *_ratio(cost), _bytes(cost.memory))
+            for head in heads for cost in head.costs]
+    return table(("scores", "route", "median µs", "x isbe", "95 % interval", "peak memory"), rows, left=2)
+
+
+def step_table(steps: StepCosts) -> str:
+    """A row for each route."""
+    rows = [(steps.network, cost.route, f"{cost.seconds * 1e3:.2f}", *_ratio(cost)) for cost in steps.costs]
+    return table(("network", "route", "median ms", "x isbe", "95 % interval"), rows, left=2)
+
+
+def _ratio(cost: Cost) -> tuple[str, str]:
+    if cost.route == "isbe":
+        return "1", ""
+    return f"{cost.ratio.value:.3g}", f"{cost.ratio.low:.3g} to {cost.ratio.high:.3g}"
+
+
+def _bytes(count: int | None) -> str:
+    if count is None:
+        return ""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def comparison_text(found: Comparison) -> str:
+    """The whole comparison: four tables and what they mean."""
+    one, two = found.twins[0], found.twins[-1]
+    epochs = [(k + 1, *(f"{twin.history.accuracy[k]:.2%}" for twin in (one, two)),
+               *(f"{twin.history.gradient_norm[k]:.6g}" for twin in (one, two)))
+              for k in range(min(len(twin.history.accuracy) for twin in (one, two)))]
+    names = (one.route, two.route)
+    measured = sum(found.seconds.values())
+    parts = [
+        f"{found.data}, seed {found.seed}\n{settings_line(found.environment)}",
+        "1. Do the routes agree?  largest |a - b| / largest |b|, of the head's error and of any parameter's gradient\n\n"
+        + agreement_table(found.agreements),
+        "2. What does the head cost?  softmax forward and backward, float32\n\n" + head_table(found.heads),
+        f"3. What does a training step cost?  batch {found.steps.batch}, float32, everything included\n\n"
+        + step_table(found.steps),
+        "4. Do two of them train alike?  same seed, same batches\n\n"
+        + table(("epoch", *(f"{n} accuracy" for n in names), *(f"{n} gradient norm" for n in names)), epochs, left=0),
+        "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in found.conclusions()),
+        f"{measured:.1f} s measured, of which {found.compiling:.1f} s compiling kernels (in none of the times above).",
+    ]
+    return "\n\n".join(parts)
+
+
+def write_json(path: str | os.PathLike, result: dict) -> None:
+    """Write `result` to `path` whole or not at all; a number that is not finite is written as its name in quotes."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            json.dump(_plain(result), file, indent=1, allow_nan=False)
+            file.write("\n")
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,1 @@
+"""Studies: one question a file. Each returns its results and prints nothing."""

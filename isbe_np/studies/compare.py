@@ -1,0 +1,146 @@
+"""The main question: do the four routes send the same gradient, what does each cost, and do two train alike?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from isbe_np.checks import nearest, whole
+from isbe_np.datasets import Dataset
+from isbe_np.environment import describe
+from isbe_np.graph import Graph
+from isbe_np.heads import ROUTES, Head
+from isbe_np.networks import NETWORKS
+from isbe_np.studies.agreement import TOLERANCE, Agreement, agreement
+from isbe_np.studies.cost import HeadCosts, StepCosts, head_costs, step_costs
+from isbe_np.studies.measure import CompileClock, relative_difference
+from isbe_np.training import SGD, History, train
+
+# (batch, classes, rounds) of the head's table: the explicit Jacobian of the last row takes 4 · 32 · 1000² bytes = 128 MB.
+HEADS = ((128, 10, 60), (128, 100, 20), (32, 1000, 5))
+
+
+@dataclass
+class Twin:
+    """A short training by one route, and how far its parameters end from those of the first route (max |a-b| / max |b|)."""
+
+    route: str
+    history: History
+    distance: float
+
+
+@dataclass
+class Comparison:
+    """All that `compare` measured. `seconds` holds what each part took; `compiling` of it went into the JIT compiler."""
+
+    environment: dict
+    data: str
+    seed: int
+    agreements: list[Agreement]
+    heads: list[HeadCosts]
+    steps: StepCosts
+    twins: list[Twin]
+    seconds: dict[str, float]
+    compiling: float
+
+    def as_dict(self) -> dict:
+        """The same as plain lists and numbers, for JSON."""
+        return asdict(self)
+
+    def conclusions(self) -> list[str]:
+        """What the numbers support, and what they do not, one sentence each."""
+        return [_agreement_words(self.agreements), *_head_words(self.heads), *_step_words(self.steps),
+                *_twin_words(self.twins), "All of this is one machine, one data set and short runs: it says nothing about "
+                "other networks' speed, and the accuracy of a short training is not what a network can reach."]
+
+
+def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe", "fused"), epochs: int = 2,
+            batch_size: int = 128, seed: int = 0, rounds: int = 40, progress: bool = True) -> Comparison:
+    """Compare all routes on all networks (agreement), on the head alone and in a step of `net` (cost), and train by two.
+
+    Agreement is measured on 32 training images in both dtypes; times with the network's own batch size, interleaved over
+    routes after warm-up, so that compiling is in none of them.
+    """
+    make = NETWORKS[nearest("compare: net", net, tuple(NETWORKS))]
+    for route in routes:
+        nearest("compare: routes", route, ROUTES)
+    whole("compare: epochs", epochs), whole("compare: rounds", rounds, least=2)
+    batch = min(whole("compare: batch_size", batch_size), len(data.x_train))
+    x, y = data.x_train, data.y_train
+    clock = CompileClock()
+    seconds: dict[str, float] = {}
+
+    def timed(part: str, measure):
+        start = time.perf_counter()
+        result = measure()
+        seconds[part] = time.perf_counter() - start
+        return result
+
+    with clock:
+        agreements = timed("agreement", lambda: all_agreements(x[:32], y[:32], seed))
+        heads = timed("head", lambda: [head_costs(*sizes, seed=seed) for sizes in HEADS])
+        steps = timed("step", lambda: step_costs(net, make(seed), x[:batch], y[:batch], rounds))
+        twins = timed("training", lambda: train_twins(make, routes, data, epochs, batch, seed, progress))
+    return Comparison(describe(), f"{data.name}: {len(x)} training and {len(data.x_test)} test images", seed, agreements,
+                      heads, steps, twins, seconds, clock.seconds)
+
+
+def all_agreements(x: np.ndarray, y: np.ndarray, seed: int) -> list[Agreement]:
+    """`agreement` of every network in both dtypes, for one batch."""
+    return [found for name, make in NETWORKS.items() for dtype in (np.float32, np.float64)
+            for found in agreement(name, make(seed, dtype), Head("softmax"), x.astype(dtype), y)]
+
+
+def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch_size: int, seed: int,
+                progress: bool) -> list[Twin]:
+    """Train one network by each route from the same seed on the same batches."""
+    twins: list[Twin] = []
+    first: Graph | None = None
+    for route in routes:
+        net = make(seed)
+        history = train(net, Head("softmax", route), data, epochs, batch_size, SGD(0.05, momentum=0.9), seed,
+                        schedule="warm_up_and_decay", progress=progress)
+        first = first or net
+        twins.append(Twin(route, history, relative_difference(net.values, first.values)))
+        if history.stopped == "interrupted":
+            break
+    return twins
+
+
+def _agreement_words(agreements: list[Agreement]) -> str:
+    parts = []
+    for dtype, tolerance in TOLERANCE.items():
+        gaps = [max(a.head, a.gradient) for a in agreements if a.dtype == dtype]
+        parts.append(f"{max(gaps):.1e} in {dtype} (rounding allows {tolerance:.0e})")
+    nets = ", ".join(dict.fromkeys(a.network for a in agreements))
+    if all(a.within for a in agreements):
+        return f"The routes agree: no error and no parameter gradient of {nets} differs by more than {' and '.join(parts)}."
+    wrong = [f"{a.pair[0]} and {a.pair[1]} on {a.network} in {a.dtype} at {a.parameter}" for a in agreements if not a.within]
+    return f"The routes do NOT agree: they differ by up to {' and '.join(parts)}; beyond rounding: {'; '.join(wrong)}."
+
+
+def _head_words(heads: list[HeadCosts]) -> list[str]:
+    by_route = [{cost.route: cost for cost in head.costs} for head in heads]
+    growth = ", ".join(f"{costs['jacobian'].ratio.value:.3g} times at {head.classes} classes"
+                       for head, costs in zip(heads, by_route, strict=True))
+    return [f"The explicit Jacobian takes the head {growth} as long as ISBE. Nobody trains that way: it is the mathematics "
+            f"written out, not a rival.",
+            f"Against the fused route, which is what frameworks do, at {heads[0].classes} classes the head alone: "
+            f"{by_route[0]['fused'].ratio.verdict('fused', 'isbe')}."]
+
+
+def _step_words(steps: StepCosts) -> list[str]:
+    costs = {cost.route: cost for cost in steps.costs}
+    return [f"In a whole training step of {steps.network} (batch {steps.batch}): "
+            f"{costs['fused'].ratio.verdict('fused', 'isbe')}. The paper reports up to 3 % saved."]
+
+
+def _twin_words(twins: list[Twin]) -> list[str]:
+    if len(twins) < 2 or any(not twin.history.accuracy for twin in twins):
+        return ["The two trainings were not finished, so that nothing can be said of them."]
+    one, two = twins
+    return [f"Trained by {one.route} and by {two.route} from one seed, the network reaches {one.history.accuracy[-1]:.2%} and "
+            f"{two.history.accuracy[-1]:.2%}; after {two.history.steps} steps its parameters differ by {two.distance:.1e} "
+            f"of the largest."]

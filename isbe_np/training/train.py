@@ -1,0 +1,125 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from isbe_np.checks import float_array, whole
+from isbe_np.datasets import Dataset
+from isbe_np.datasets.batches import batches
+from isbe_np.graph import Graph
+from isbe_np.heads import Head
+from isbe_np.kernels.finite import all_finite, squared_norm
+from isbe_np.training.diagnosis import diagnose
+from isbe_np.training.history import History
+from isbe_np.training.metrics import accuracy
+from isbe_np.training.optimizers import SGD, Optimizer
+from isbe_np.training.progress import Progress
+from isbe_np.training.schedules import Schedule, factor
+
+
+class Diverged(Exception):
+    """Scores or gradients stopped being finite; the text is the diagnosis."""
+
+
+def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: int = 128,
+          optimizer: Optimizer | None = None, seed: int = 0, schedule: str | Schedule = "constant", loss: bool = False,
+          progress: bool = True) -> History:
+    """Train `net` in place and return its history.
+
+    Parameters
+    ----------
+    data : has x_train, y_train, x_test, y_test, such as `isbe_np.datasets.load` returns.
+    optimizer : default SGD(0.05, momentum=0.9). Its learning rate times the schedule's factor is used at each step.
+    seed : decides the order of the examples in each epoch, a new permutation for each.
+    schedule : "constant", "warm_up_and_decay", or a function from the share of training done (0 to 1) to a factor.
+    loss : also compute the head's loss. No route needs it for training, so that by default none is computed.
+    progress : show a bar on a terminal, else a line an epoch, on standard error.
+
+    Ctrl-C ends training and keeps what was learnt: `History.stopped` is then "interrupted". Scores or gradients that are
+    not finite end it with "diverged" and a sentence in `History.diagnosis`, before they reach the parameters.
+    """
+    epochs, batch_size = whole("train(epochs)", epochs), whole("train(batch_size)", batch_size)
+    optimizer = SGD(0.05, momentum=0.9) if optimizer is None else optimizer
+    _check_data(net, data)
+    factor_at, run = factor(schedule), _Run(net, head, optimizer, loss)
+    history, base = History(), optimizer.learning_rate
+    total = epochs * math.ceil(len(data.x_train) / batch_size)
+    try:
+        for epoch in range(epochs):
+            run.start_epoch()
+            with Progress(progress, epoch, epochs, total // epochs) as bar:
+                for x, y in batches(data.x_train, data.y_train, batch_size, seed, epoch):
+                    optimizer.learning_rate = base * factor_at((history.steps + 0.5) / total)
+                    run.step(x, y, history.steps)
+                    history.steps += 1
+                    bar.advance()
+                run.end_epoch(history)
+                history.accuracy.append(accuracy(net, data.x_test, data.y_test))
+                bar.finish(history.line())
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+    except Diverged as diverged:
+        history.stopped, history.diagnosis = "diverged", str(diverged)
+    finally:
+        optimizer.learning_rate = base
+    return history
+
+
+class _Run:
+    """One step after another, and what an epoch adds up."""
+
+    def __init__(self, net: Graph, head: Head, optimizer: Optimizer, with_loss: bool):
+        self.net, self.head, self.optimizer, self.with_loss = net, head, optimizer, with_loss
+
+    def start_epoch(self) -> None:
+        self.started = time.perf_counter()
+        self.seen = self.right = self.steps = 0
+        self.loss = self.norm = 0.0
+
+    def step(self, x: np.ndarray, y: np.ndarray, number: int) -> None:
+        """Scores, soft scores, error, gradients, update: the whole of learning from one batch."""
+        scores = self.net.forward(x, training=True)
+        if not all_finite(scores.reshape(-1)):
+            raise Diverged(diagnose(self.net, number, self.optimizer.learning_rate))
+        self.head.forward(scores)
+        try:
+            error = self.head.backward(y)
+        except FloatingPointError as refusal:
+            raise Diverged(diagnose(self.net, number, self.optimizer.learning_rate, str(refusal))) from refusal
+        self.net.backward(error)
+        norm = math.sqrt(squared_norm(self.net.grads))
+        if not math.isfinite(norm):
+            raise Diverged(diagnose(self.net, number, self.optimizer.learning_rate))
+        if self.with_loss:
+            self.loss += float(np.sum(self.head.loss(y))) * (len(y) if self.head.reduction == "mean" else 1)
+        self.optimizer.step(self.net)
+        self.norm += norm
+        self.steps += 1
+        self.seen += len(y)
+        self.right += int(np.count_nonzero(scores.argmax(axis=1) == y))
+
+    def end_epoch(self, history: History) -> None:
+        history.seconds.append(time.perf_counter() - self.started)
+        history.train_accuracy.append(self.right / self.seen)
+        history.gradient_norm.append(self.norm / self.steps)
+        history.learning_rate.append(self.optimizer.learning_rate)
+        if self.with_loss:
+            history.loss.append(self.loss / self.seen)
+
+
+def _check_data(net: Graph, data: Dataset) -> None:
+    """Refuse, before the first step, images that the network cannot take and labels that do not match them."""
+    shape = net.nodes[0].shape
+    for part in ("train", "test"):
+        x, y = getattr(data, f"x_{part}"), np.asarray(getattr(data, f"y_{part}"))
+        x = float_array(f"train(data.x_{part})", x, net.dtype)
+        if x.shape[1:] != shape or len(x) == 0:
+            raise ValueError(f"train(data.x_{part}) expects shape (N, {', '.join(map(str, shape))}) with N of at least 1, "
+                             f"as {net!r} takes; got {x.shape}.")
+        if y.shape != (len(x),) or y.dtype.kind not in "iu":
+            raise ValueError(f"train(data.y_{part}) expects one whole-number label for each of {len(x)} examples; "
+                             f"got shape {y.shape} of {y.dtype}.")
