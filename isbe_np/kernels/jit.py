@@ -17,6 +17,8 @@ import numba
 import numba.core.config
 from numba import prange
 
+from isbe_np.folders import cache_root
+
 __all__ = ["cache_folder", "jit", "prange", "set_threads", "threads"]
 
 # Sums may be reordered (so that they vectorise), a*b + c may round once, -0 may become 0, and x/s may become x*(1/s).
@@ -40,14 +42,6 @@ def _fingerprint():
     return digest.hexdigest()[:16]
 
 
-def _user_cache():
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-
-
 def cache_folder() -> Path | None:
     """Folder of compiled kernels, or None where caching is off or no folder can be written.
 
@@ -56,8 +50,7 @@ def cache_folder() -> Path | None:
     if os.environ.get("ISBE_JIT_CACHE", "1") == "0" or numba.core.config.DISABLE_JIT:
         return None
     try:
-        root = Path(os.environ.get("ISBE_CACHE_DIR") or _user_cache() / "isbe_np")
-        folder = root / "jit" / _fingerprint()
+        folder = cache_root() / "jit" / _fingerprint()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return None

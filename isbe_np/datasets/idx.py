@@ -1,0 +1,128 @@
+"""IDX files, the format of MNIST: a header of big-endian numbers, then one byte for each pixel or label.
+
+The header is two zero bytes, a code for the type of the values, the number of dimensions, and each dimension in four
+bytes (http://yann.lecun.com/exdb/mnist/). Whatever is wrong with a file, the answer is one ValueError, `DamagedFile`,
+that names the file, the field, what was expected, what came and what to do; and no file can make the reader take more
+memory than the expected size and a few buffers.
+"""
+
+import gzip
+import hashlib
+import math
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+UNSIGNED_BYTE = 0x08
+MOST_EXAMPLES = 100_000
+REMEDY = "Get the file anew from where it came."
+GZIP = b"\x1f\x8b"
+
+
+class DamagedFile(ValueError):
+    """What is wrong with a file: its message is one sentence; `expected` and `got` are the texts in it."""
+
+    def __init__(self, path, field: str, expected: str, got: str, remedy: str):
+        super().__init__(f"{path}: {field}: expected {expected}; got {got}. {remedy}")
+        self.expected, self.got = expected, got
+
+
+def read_images(path: str | os.PathLike, count: int | None = None, *, remedy: str = REMEDY,
+                gz: str | None = None, content: str | None = None) -> np.ndarray:
+    """Images (N, 28, 28) uint8 of an IDX file, plain or compressed by gzip; `read` names the arguments and errors."""
+    return read(path, (count, 28, 28), remedy=remedy, gz=gz, content=content)
+
+
+def read_labels(path: str | os.PathLike, count: int | None = None, *, remedy: str = REMEDY,
+                gz: str | None = None, content: str | None = None) -> np.ndarray:
+    """Labels (N,) uint8, 0 to 9, of an IDX file; `read` names the arguments and errors."""
+    labels = read(path, (count,), remedy=remedy, gz=gz, content=content)
+    if labels.max(initial=0) > 9:
+        at = int(labels.argmax())
+        raise _fault(path, f"label {at}", "0 to 9", int(labels[at]), remedy)
+    return labels
+
+
+def read_pair(images: str | os.PathLike, labels: str | os.PathLike,
+              remedy: str = REMEDY) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 28, 28) and labels (N,), both uint8, of two IDX files that must hold equally many."""
+    x, y = read_images(images, remedy=remedy), read_labels(labels, remedy=remedy)
+    if len(x) != len(y):
+        raise _fault(labels, "number of labels", f"{len(x)}, one for each image of {images}", len(y), remedy)
+    return x, y
+
+
+def read(path: str | os.PathLike, shape: tuple[int | None, ...], *, remedy: str = REMEDY,
+         gz: str | None = None, content: str | None = None) -> np.ndarray:
+    """Array of unsigned bytes from an IDX file.
+
+    Parameters
+    ----------
+    shape : the shape it must have; None stands for any length from 1 to 100,000.
+    remedy : the last sentence of every error.
+    gz, content : SHA-256 that the compressed file, or the data in it, must have, in hexadecimal.
+
+    A ValueError reports the first fault found. An uncompressed file cannot be checked against `gz` and is refused.
+    """
+    path = Path(path)
+    with open(path, "rb") as raw:
+        packed = raw.read(2) == GZIP
+        raw.seek(0)
+        if gz is not None:
+            _check_gz(raw, path, packed, gz, remedy)
+        try:
+            with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
+                header, dimensions = _read_header(stream, path, shape, remedy)
+                size = math.prod(dimensions)
+                # One byte more than expected shows trailing bytes and makes gzip compare its own checksum.
+                body = stream.read(size + 1)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
+            raise _fault(path, "gzip compression", "an undamaged file", str(fault), remedy) from fault
+    if len(body) < size:
+        raise _fault(path, "data", f"{size:,} bytes for the dimensions {dimensions}", f"{len(body):,} bytes", remedy)
+    if len(body) > size:
+        raise _fault(path, "data", f"the end of the file after {size:,} bytes", "trailing bytes", remedy)
+    if content is not None:
+        digest = hashlib.sha256(header)
+        digest.update(body)
+        _check_sum(path, "SHA-256 of the content", content, digest.hexdigest(), remedy)
+    return np.frombuffer(body, np.uint8).reshape(dimensions)
+
+
+def _read_header(stream, path, shape, remedy):
+    length = 4 + 4 * len(shape)
+    header = stream.read(length)
+    fields = (("magic number", "00 00", header[:2].hex(" ")),
+              ("type code", f"{UNSIGNED_BYTE:02x} (unsigned bytes)", header[2:3].hex()),
+              ("number of dimensions", f"{len(shape):02x}", header[3:4].hex()),
+              ("header", f"{length} bytes", f"{len(header)} bytes"))
+    for field, expected, came in fields:
+        if came != expected.partition(" (")[0]:
+            raise _fault(path, field, expected, came or "the end of the file", remedy)
+    dimensions = tuple(int(number) for number in np.frombuffer(header, ">u4", offset=4))
+    for axis, (wanted, given) in enumerate(zip(shape, dimensions, strict=True)):
+        if wanted is None and not 1 <= given <= MOST_EXAMPLES:
+            raise _fault(path, f"dimension {axis}", f"1 to {MOST_EXAMPLES:,}", given, remedy)
+        if wanted is not None and given != wanted:
+            raise _fault(path, f"dimension {axis}", wanted, given, remedy)
+    return header, dimensions
+
+
+def _check_gz(raw, path, packed, expected, remedy):
+    if not packed:
+        raise _fault(path, "compression", "the .gz file as published, the only form with a known SHA-256",
+                     "an uncompressed copy", "Put the .gz it came from beside it, or else: " + remedy)
+    came = hashlib.file_digest(raw, "sha256").hexdigest()
+    raw.seek(0)
+    _check_sum(path, "SHA-256 of the .gz file", expected, came, remedy)
+
+
+def _check_sum(path, field, expected, came, remedy):
+    if came != expected:
+        raise _fault(path, field, expected, came, remedy)
+
+
+def _fault(path, field, expected, came, remedy):
+    return DamagedFile(path, field, str(expected), str(came), remedy)

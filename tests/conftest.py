@@ -1,0 +1,35 @@
+"""What all tests share."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+# Relative rounding that a sum of some hundreds of products may show, by dtype.
+ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 5e-15}
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    """Each test that asks for a dtype runs in both."""
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def random():
+    """The same random numbers in every run."""
+    return np.random.default_rng(20231127)
+
+
+@pytest.fixture
+def assert_close():
+    """assert_close(got, wanted): the same shape, no NaN, and within rounding of the largest number wanted."""
+    def check(got, wanted, factor=1.0):
+        got, wanted = np.asarray(got), np.asarray(wanted, np.float64)
+        assert got.shape == wanted.shape
+        gap, scale = np.abs(got - wanted), max(1e-30, float(np.max(np.abs(wanted), initial=0.0)))
+        assert (gap <= factor * ROUNDING[got.dtype] * scale).all(), f"differs by {gap.max() / scale:.2e} of the largest"
+    return check

@@ -1,0 +1,65 @@
+"""Convolution through the layer (padding, layouts, kernels) against the naive reference in float64."""
+
+import naive
+import numpy as np
+import pytest
+
+import isbe_np as isbe
+from isbe_np.kernels import conv2d as kernels
+
+# N, C, H, W, O, kernel, stride, padding
+CASES = [
+    (3, 1, 7, 7, 4, (5, 5), (1, 1), (2, 2)), (2, 3, 6, 5, 5, (3, 3), (1, 1), (1, 1)), (1, 2, 5, 5, 1, (1, 1), (1, 1), (0, 0)),
+    (4, 4, 8, 8, 8, (3, 3), (1, 1), (0, 0)), (5, 6, 9, 8, 7, (3, 2), (2, 2), (1, 1)), (2, 1, 9, 9, 2, (4, 4), (3, 2), (0, 1)),
+    (3, 5, 4, 6, 3, (2, 5), (1, 1), (0, 3)), (1, 1, 3, 3, 1, (3, 3), (1, 1), (2, 2)), (2, 2, 8, 7, 6, (3, 3), (2, 1), (2, 0)),
+    (9, 4, 5, 5, 4, (5, 5), (4, 4), (4, 4)),
+]
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request, random, dtype):
+    N, C, H, W, O, kernel, stride, padding = request.param
+    layer = isbe.Conv2D(O, kernel, stride, padding)
+    net = isbe.Sequential((C, H, W), layer, dtype=dtype)
+    weight, bias = net.parameters()
+    bias.value[...] = random.normal(size=O)
+    x = random.normal(size=(N, C, H, W)).astype(dtype)
+    return net, x, weight.value.astype(np.float64), bias.value.astype(np.float64), stride, padding
+
+
+def test_forward(case, assert_close):
+    net, x, w, b, stride, padding = case
+    assert_close(net.forward(x), naive.conv2d(x, w, b, stride, padding))
+
+
+def test_backward(case, random, assert_close):
+    net, x, w, b, stride, padding = case
+    dy = random.normal(size=net.forward(x).shape).astype(x.dtype)
+    net.grads[...] = 7
+    dx = net.backward(dy, input_gradient=True)
+    wanted = naive.conv2d_backward(dy.astype(np.float64), x, w, stride, padding)
+    for got, want in zip((dx, *(p.grad for p in net.parameters())), wanted, strict=True):
+        assert_close(got, want, factor=4)
+
+
+def test_rows_longer_than_a_run(random, assert_close, monkeypatch):
+    """Rows are cut into runs; with a batch of 300 and 30 columns a row holds more than two."""
+    N, W = 300, 30
+    assert 2 * kernels.RUN < N * W
+    net = isbe.Sequential((1, 3, W), isbe.Conv2D(5, 3, padding=1), dtype=np.float64)
+    x = random.normal(size=(N, 1, 3, W))
+    w, b = (p.value for p in net.parameters())
+    assert_close(net.forward(x), naive.conv2d(x, w, b, (1, 1), (1, 1)))
+    dy = random.normal(size=(N, 5, 3, W))
+    net.backward(dy)
+    assert_close(net.parameters()[0].grad, naive.conv2d_backward(dy, x, w, (1, 1), (1, 1))[1], factor=10)
+
+
+def test_infinite_pixel_reaches_only_its_windows(dtype):
+    """Taps are never padded with zero weights: 0 * inf would spread NaN over the image."""
+    net = isbe.Sequential((1, 6, 6), isbe.Conv2D(3, 3), dtype=dtype)
+    step = net._plan(1).steps[0][1]
+    net.forward(np.zeros((1, 1, 6, 6), dtype))
+    step.x[0, 0, 0] = np.inf
+    net.nodes[1].layer.forward(step)
+    assert not np.isfinite(step.y[:, 0, 0]).any() and np.isfinite(step.y[:, 1:, :]).all() and np.isfinite(step.y[:, 0, 1:]).all()

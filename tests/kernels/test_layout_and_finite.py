@@ -1,0 +1,33 @@
+"""Small kernels: the transpose between layouts, and the checks for NaN and infinity."""
+
+import numpy as np
+import pytest
+
+from isbe_np.kernels.finite import all_finite, squared_norm
+from isbe_np.kernels.layout import transpose
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (16, 16), (17, 33), (1, 40), (40, 1), (5, 70)])
+def test_transpose(shape, dtype, random):
+    a = random.normal(size=shape).astype(dtype)
+    b = np.empty(shape[::-1], dtype)
+    transpose(a, b)
+    assert (b == a.T).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 7, 98])
+def test_one_bad_number_is_seen(bad, place, dtype):
+    x = np.full(99, np.finfo(dtype).max, dtype)
+    assert all_finite(x)
+    x[place] = bad
+    assert not all_finite(x)
+    assert not np.isfinite(squared_norm(x))
+
+
+def test_squared_norm_of_large_float32():
+    assert squared_norm(np.full(4, 1e30, np.float32)) == pytest.approx(4e60, rel=1e-6)
+
+
+def test_nothing_is_finite_in_an_empty_array():
+    assert all_finite(np.empty(0)) and squared_norm(np.empty(0)) == 0

@@ -1,0 +1,84 @@
+"""Plain references for the kernels, in float64 NumPy: one formula each, no blocks, no tricks, batch first."""
+
+import numpy as np
+
+
+def windows(i, stride, padding, size, length):
+    """Indices of the pixels that output i sees along one axis, those outside the image left out."""
+    return [p for p in range(i * stride - padding, i * stride - padding + size) if 0 <= p < length]
+
+
+def conv2d(x, w, b, stride, padding):
+    """y[n, o, i, j] = b[o] + Σ w[o, c, k, l] xp[n, c, i s + k, j s + l] for x (N, C, H, W), w (O, C, KH, KW)."""
+    xp = pad(x, padding)
+    (KH, KW), (s, t) = w.shape[2:], stride
+    OH, OW = (xp.shape[2] - KH) // s + 1, (xp.shape[3] - KW) // t + 1
+    y = np.zeros((len(x), len(w), OH, OW))
+    for i in range(OH):
+        for j in range(OW):
+            y[:, :, i, j] = np.einsum("nckl,ockl->no", xp[:, :, i * s:i * s + KH, j * t:j * t + KW], w) + b
+    return y
+
+
+def conv2d_backward(dy, x, w, stride, padding):
+    """(dx, dw, db) for the error dy (N, O, OH, OW): every product of the forward pass, handed back."""
+    xp = pad(x, padding)
+    dxp, dw = np.zeros_like(xp), np.zeros(w.shape)
+    (KH, KW), (s, t) = w.shape[2:], stride
+    for i in range(dy.shape[2]):
+        for j in range(dy.shape[3]):
+            rows, columns = slice(i * s, i * s + KH), slice(j * t, j * t + KW)
+            dxp[:, :, rows, columns] += np.einsum("no,ockl->nckl", dy[:, :, i, j], w)
+            dw += np.einsum("no,nckl->ockl", dy[:, :, i, j], xp[:, :, rows, columns])
+    H, W = x.shape[2:]
+    return dxp[:, :, padding[0]:padding[0] + H, padding[1]:padding[1] + W], dw, dy.sum((0, 2, 3))
+
+
+def pad(x, padding):
+    """x (N, C, H, W) with zeros around its images, in float64."""
+    p, q = padding
+    return np.pad(x.astype(np.float64), ((0, 0), (0, 0), (p, p), (q, q)))
+
+
+def pool2d(x, size, stride, padding, kind):
+    """Max or mean of each window's pixels inside the image; x (N, C, H, W)."""
+    H, W = x.shape[2:]
+    OH = (H + 2 * padding[0] - size[0]) // stride[0] + 1
+    OW = (W + 2 * padding[1] - size[1]) // stride[1] + 1
+    y = np.zeros((*x.shape[:2], OH, OW))
+    for i in range(OH):
+        for j in range(OW):
+            rows = windows(i, stride[0], padding[0], size[0], H)
+            columns = windows(j, stride[1], padding[1], size[1], W)
+            y[:, :, i, j] = getattr(x[:, :, rows][:, :, :, columns], kind)((2, 3))
+    return y
+
+
+def pool2d_backward(dy, x, size, stride, padding, kind):
+    """dx: the mean's error is shared out evenly, the max's goes to the first pixel that has the maximum."""
+    H, W = x.shape[2:]
+    dx = np.zeros(x.shape)
+    for n, c, i, j in np.ndindex(dy.shape):
+        rows = windows(i, stride[0], padding[0], size[0], H)
+        columns = windows(j, stride[1], padding[1], size[1], W)
+        if kind == "mean":
+            dx[n, c, rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] += dy[n, c, i, j] / (len(rows) * len(columns))
+        else:
+            places = [(h, v) for h in rows for v in columns]
+            h, v = max(places, key=lambda place: x[n, c, place[0], place[1]])
+            dx[n, c, h, v] += dy[n, c, i, j]
+    return dx
+
+
+def central_difference(loss, x, h=6e-6):
+    """∂loss/∂x by (loss(x + h) - loss(x - h)) / 2h for every element of float64 x, changed in place and put back."""
+    gradient = np.zeros(x.shape)
+    for place in np.ndindex(x.shape):
+        kept = x[place]
+        x[place] = kept + h
+        above = loss()
+        x[place] = kept - h
+        below = loss()
+        x[place] = kept
+        gradient[place] = (above - below) / (2 * h)
+    return gradient
