@@ -8,6 +8,7 @@ A kernel is a plain Python function of NumPy arrays under one of two decorators:
 Set ``NUMBA_DISABLE_JIT=1`` and every kernel runs as the plain Python it is written in, for a debugger to step through.
 """
 
+import functools
 import hashlib
 import os
 import sys
@@ -24,6 +25,13 @@ __all__ = ["cache_folder", "jit", "prange", "set_threads", "threads"]
 # Sums may be reordered (so that they vectorise), a*b + c may round once, -0 may become 0, and x/s may become x*(1/s).
 # NaN and infinity keep their meaning: `nnan` and `ninf` are absent on purpose.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
+# A parallel kernel whose arrays hold fewer numbers than this in all runs in one thread: waking a second costs more than it saves.
+SMALL = 1 << 15
+# Idle OpenMP threads of GCC's runtime wait for work in a loop for some milliseconds before they sleep. On a machine that does
+# anything else besides, that loop holds the core which the other thread waits for, and a training step becomes 10 to 20 times
+# slower. So they go to sleep at once, unless the user has said otherwise; it is read when the first parallel kernel runs.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # "numpy" makes 1/0 infinite, as in NumPy, where Numba's default would raise.
 ERRORS = "numpy"
 
@@ -65,20 +73,37 @@ def jit(function=None, *, parallel=False, exact=False):
 
     Parameters
     ----------
-    parallel : share ``prange`` loops among threads.
+    parallel : share ``prange`` loops among threads where the arrays are large enough (`SMALL`).
     exact : round every operation as written; no sum is reordered.
     """
     if function is None:
         return lambda f: jit(f, parallel=parallel, exact=exact)
+    in_a_file = os.path.isfile(function.__code__.co_filename)
     # Numba asks for the folder once, while it decorates, and only through its configuration.
     before = numba.core.config.CACHE_DIR
     numba.core.config.CACHE_DIR = str(_FOLDER) if _FOLDER else before
     try:
-        in_a_file = os.path.isfile(function.__code__.co_filename)
-        return numba.njit(parallel=parallel, cache=_FOLDER is not None and in_a_file, nogil=True,
-                          fastmath=False if exact else FAST, error_model=ERRORS)(function)
+        kernel = numba.njit(parallel=parallel, cache=_FOLDER is not None and in_a_file, nogil=True,
+                            fastmath=False if exact else FAST, error_model=ERRORS)(function)
     finally:
         numba.core.config.CACHE_DIR = before
+    return _one_thread_where_small(kernel) if parallel and not numba.core.config.DISABLE_JIT else kernel
+
+
+def _one_thread_where_small(kernel):
+    """`kernel`, run by one thread when its arrays hold fewer than `SMALL` numbers in all."""
+    @functools.wraps(kernel.py_func)
+    def run(*arguments):
+        if sum(getattr(argument, "size", 0) for argument in arguments) >= SMALL:
+            return kernel(*arguments)
+        before = numba.get_num_threads()
+        numba.set_num_threads(1)
+        try:
+            return kernel(*arguments)
+        finally:
+            numba.set_num_threads(before)
+    run.kernel = kernel
+    return run
 
 
 def threads() -> int:

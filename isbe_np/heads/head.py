@@ -1,0 +1,214 @@
+"""The head of a classifier: from scores to soft scores, and from targets to the error sent back to the network."""
+
+import inspect
+
+import numpy as np
+
+from isbe_np.checks import float_array, nearest
+from isbe_np.heads.elementwise import HardSigmoid, HardTanh, Identity, Sigmoid, Tanh
+from isbe_np.heads.losses import LOSSES, values
+from isbe_np.heads.normalizers import Normalizer, Softmax
+from isbe_np.heads.routes import ROUTES, SEND, refuse_loss, refuse_nonfinite, refuse_route
+from isbe_np.heads.targets import one_hot, read_targets
+from isbe_np.kernels.softmax import first_bad_row
+
+BUILT_IN = {cls.name: cls for cls in (Softmax, Sigmoid, Tanh, HardSigmoid, HardTanh, Identity)}
+NORMALIZERS = tuple(BUILT_IN)
+REDUCTIONS = ("none", "sum", "mean")
+
+
+class Head:
+    """A normalizer with one of four routes for its error; ``head.route`` may be switched between two backward calls.
+
+    Parameters
+    ----------
+    normalizer : one of `NORMALIZERS`, or your own object (see `Normalizer`).
+    route : one of `ROUTES`. "isbe" sends soft − targets; the others send the gradient of the loss in the scores, which
+        is the same for softmax with cross-entropy where each row of targets sums to 1.
+    reduction : "mean" divides error and loss by the number of examples N (not by N·C); "none" and "sum" send the same.
+    loss : one of `LOSSES`, what `loss` reports and routes 1 to 3 differentiate. By default the matching loss; for an
+        object without a potential, cross-entropy (squared error if its ``positive`` is False).
+    dilation, relocation : k > 0 and b of softmax(k ⊙ x + b), numbers or one for each class. Route "isbe" then sends the
+        gradient but for the factor k.
+    strict : let `backward` raise FloatingPointError rather than return NaN or infinity.
+    """
+
+    def __init__(self, normalizer="softmax", route="isbe", reduction="mean", *, loss=None, dilation=None,
+                 relocation=None, strict=True):
+        self.normalizer = _normalizer(normalizer, dilation, relocation)
+        self.strict = strict
+        self._name = getattr(self.normalizer, "name", type(self.normalizer).__name__)
+        self._takes_out = "out" in inspect.signature(self.normalizer.forward).parameters
+        self._loss = self._named_loss(loss)
+        self._scores = self._soft = None
+        self.reduction = reduction
+        self.route = route
+
+    def __repr__(self):
+        return f"Head({self._name!r}, route={self.route!r}, reduction={self.reduction!r}, loss={self.loss_name!r})"
+
+    def _named_loss(self, loss):
+        matching = getattr(self.normalizer, "matching", "matching")
+        if loss is None:
+            if matching != "matching" or hasattr(self.normalizer, "potential"):
+                return matching
+            return "cross_entropy" if getattr(self.normalizer, "positive", True) else "squared"
+        name = matching if nearest("Head: loss", loss, LOSSES) == "matching" else loss
+        refuse_loss(self.normalizer, self._name, name)
+        return name
+
+    @property
+    def route(self) -> str:
+        return self._route
+
+    @route.setter
+    def route(self, route: str):
+        refuse_route(self.normalizer, self._name, self._loss, nearest("Head: route", route, ROUTES))
+        self._route = route
+
+    @property
+    def reduction(self) -> str:
+        return self._reduction
+
+    @reduction.setter
+    def reduction(self, reduction: str):
+        self._reduction = nearest("Head: reduction", reduction, REDUCTIONS)
+
+    @property
+    def loss_name(self) -> str:
+        """The loss by its usual name: "cross_entropy" for the matching loss of softmax."""
+        return self._loss
+
+    @property
+    def encoding(self) -> tuple[float, float]:
+        """Targets (low, high) of the classes that are not, and of the one that is, the label."""
+        return getattr(self.normalizer, "low", 0.0), getattr(self.normalizer, "high", 1.0)
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Scores (N, C) of the last forward: the array that was passed in, not a copy."""
+        return self._after_forward(self._scores)
+
+    @property
+    def soft(self) -> np.ndarray:
+        """Soft scores (N, C) of the last forward: the array that it returned."""
+        return self._after_forward(self._soft)
+
+    def _after_forward(self, array):
+        if array is None:
+            raise RuntimeError("Head: call forward(scores) first; there are no soft scores yet.")
+        return array
+
+    def forward(self, scores: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Soft scores (N, C) of the scores (N, C), float32 or float64, in a fresh array or in `out`.
+
+        The head keeps both arrays, not copies: leave them unchanged until `backward` and `loss` are done.
+        Raises ValueError for scores that are not (N, C), or that have no soft scores (NaN, infinity).
+        """
+        self._scores = self._soft = None
+        scores = float_array("Head.forward", scores)
+        if scores.ndim != 2 or scores.shape[1] == 0:
+            raise ValueError(f"Head.forward expects scores of shape (N, C) with C >= 1; got {scores.shape}.")
+        soft = _room("Head.forward", out, scores)
+        if not isinstance(self.normalizer, Softmax):
+            _refuse_nonfinite("scores must be finite", scores)
+        with np.errstate(all="ignore"):
+            if self._takes_out:
+                self.normalizer.forward(scores, out=soft)
+            else:
+                soft[...] = _shaped(self.normalizer.forward(scores), scores.shape)
+        if isinstance(self.normalizer, Softmax):
+            _refuse_bad_row(self.normalizer, scores, soft)
+        elif not self._takes_out:
+            _refuse_nonfinite("the normalizer must return finite soft scores", soft)
+        self._scores, self._soft = scores, soft
+        return soft
+
+    def backward(self, targets, out: np.ndarray | None = None) -> np.ndarray:
+        """Error (N, C) to send back to the network, in a fresh array or in `out`.
+
+        `targets` are class indices (N,) or numbers (N, C). Raises ValueError for targets that do not fit the scores,
+        RuntimeError before `forward`, FloatingPointError (if `strict`) where the route divides by a soft score of 0.
+        """
+        e = _room("Head.backward", out, self.scores, self.soft)
+        t = self._targets(targets, by_label=self.route in ("fused", "isbe"))
+        with np.errstate(all="ignore"):
+            SEND[self.route](self, t, e)
+            if self.strict and self.route != "isbe" and t.ndim == 2:  # y − t is finite, and so is what labels give
+                refuse_nonfinite(self, t, e)
+            if self.reduction == "mean":
+                e /= self._batch()
+        return e
+
+    def loss(self, targets) -> float | np.ndarray:
+        """The loss, computed only when asked for here: a float, or (N,) for reduction "none". Accumulated in float64.
+
+        Raises FloatingPointError where it is too large for float64.
+        """
+        by_label = self._loss == "cross_entropy" and isinstance(self.normalizer, Softmax)
+        t = self._targets(targets, by_label)
+        with np.errstate(all="ignore"):
+            losses = values(self._loss, self.normalizer, self.scores, self.soft, t)
+            if self.reduction == "mean":
+                losses = losses / self._batch()
+            total = losses if self.reduction == "none" else float(losses.sum())
+        if not np.isfinite(total).all():
+            n = np.argmax(~np.isfinite(losses))
+            raise FloatingPointError(f"Head.loss: {self._loss!r} has no finite value in float64: {losses[n]} in "
+                                     f"row {n}. It is too large, or it takes the logarithm of a soft score that is 0.")
+        return total
+
+    def _targets(self, given, by_label):
+        t = read_targets(given, self.soft)
+        return t if by_label or t.ndim == 2 else one_hot(t, self.soft, *self.encoding)
+
+    def _batch(self):
+        if not len(self.soft):
+            raise ValueError("Head: the mean over an empty batch has no value. Use reduction 'sum' or 'none'.")
+        return len(self.soft)
+
+
+def _normalizer(given, dilation, relocation) -> Normalizer:
+    if isinstance(given, str) and given == "softmax":
+        return Softmax(dilation, relocation)
+    if dilation is not None or relocation is not None:
+        raise ValueError("Head: dilation and relocation belong to 'softmax', the family for which y − t is "
+                         f"cross-entropy's gradient; {given!r} takes neither. Scale its scores before the head.")
+    if isinstance(given, type):
+        raise TypeError(f"Head expects a normalizer object; got the class {given.__name__}. Write {given.__name__}().")
+    if callable(getattr(given, "forward", None)):
+        return given
+    return BUILT_IN[nearest("Head: normalizer", given, NORMALIZERS)]()
+
+
+def _room(who, out, *used):
+    """`out` if it can hold such an array as those `used` and shares no memory with them; a new one if it is None."""
+    like = used[0]
+    if out is None:
+        return np.empty_like(like)
+    if not isinstance(out, np.ndarray) or out.shape != like.shape or out.dtype != like.dtype:
+        raise ValueError(f"{who}: out must be an array of shape {like.shape} and {like.dtype}.")
+    if not (out.flags.c_contiguous and out.flags.writeable) or any(np.may_share_memory(out, a) for a in used):
+        raise ValueError(f"{who}: out must be C-contiguous, writeable and apart from the arrays the head still needs.")
+    return out
+
+
+def _shaped(soft, shape):
+    if np.shape(soft) != shape:
+        raise ValueError(f"Head.forward: the normalizer must return shape {shape}; got {np.shape(soft)}.")
+    return soft
+
+
+def _refuse_nonfinite(what, array):
+    if not np.isfinite(array).all():
+        n, c = np.argwhere(~np.isfinite(array))[0]
+        raise ValueError(f"Head.forward: {what}; row {n}, class {c} is {array[n, c]}.")
+
+
+def _refuse_bad_row(softmax, scores, soft):
+    if (n := first_bad_row(soft)) >= 0:
+        with np.errstate(all="ignore"):
+            x = softmax.shifted(scores)[n]
+        bad = np.flatnonzero(np.isnan(x) | (x == np.inf))
+        what = f"class {bad[0]} is {x[bad[0]]}" if bad.size else "every class is -inf"
+        raise ValueError(f"Head.forward: row {n} of the scores has no softmax: {what}.")

@@ -1,0 +1,49 @@
+"""What routes 1 to 3 differentiate: the value of each loss, and its gradient g = ∂loss/∂y in the soft scores y.
+
+    cross_entropy           −Σ t log y
+    binary_cross_entropy    −Σ t log y + (1 − t) log(1 − y)
+    squared                 ½ Σ (y − t)²
+    matching                Φ(x) − ⟨t, x⟩ + const, where ∇Φ(x) = y: its gradient in the scores is y − t
+
+The matching loss of softmax is cross_entropy, of sigmoid binary_cross_entropy, of identity squared.
+"""
+
+import numpy as np
+
+LOSSES = ("matching", "cross_entropy", "binary_cross_entropy", "squared")
+
+
+def ratio(a, b):
+    """a / b, and 0 where a is 0: a term 0 · log 0 of a loss counts as 0, and so does its derivative."""
+    return np.divide(a, b, out=np.zeros_like(b), where=a != 0)
+
+
+def times(a, logarithm):
+    """a · logarithm, and 0 where a is 0"""
+    return np.where(a != 0, a * logarithm, 0)
+
+
+def gradient(name: str, normalizer, soft: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """g = ∂loss/∂y (N, C); infinite where the loss takes the logarithm of a soft score that rounding made 0."""
+    if name == "cross_entropy":
+        return -ratio(targets, soft)
+    if name == "binary_cross_entropy":
+        return ratio(1 - targets, 1 - soft) - ratio(targets, soft)
+    if name == "squared":
+        return soft - targets
+    return np.asarray(normalizer.matching_gradient(soft, targets), soft.dtype)
+
+
+def values(name: str, normalizer, scores: np.ndarray, soft: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Loss of each example (N,) in float64, from the scores where the logarithm of a soft score would lose digits."""
+    t = targets if targets.ndim == 1 else np.float64(targets)
+    if name == getattr(normalizer, "matching", "matching") and hasattr(normalizer, "matching_loss"):
+        return normalizer.matching_loss(scores, targets)
+    if name == "matching":
+        return np.float64(normalizer.potential(scores)) - (t * scores).sum(axis=1)
+    if name == "squared":
+        return ((soft - t) ** 2 / 2).sum(axis=1)
+    log_soft = normalizer.log_soft(scores) if hasattr(normalizer, "log_soft") else np.log(np.float64(soft))
+    if name == "cross_entropy":
+        return -times(t, log_soft).sum(axis=1)
+    return -(times(t, log_soft) + times(1 - t, np.log(-np.expm1(log_soft)))).sum(axis=1)

@@ -1,0 +1,334 @@
+"""The graph: shapes, names, sharing, branches, buffers, and every refusal."""
+
+import naive
+import numpy as np
+import pytest
+
+import isbe_np as isbe
+
+
+def branching(dtype=np.float64, seed=0):
+    """A graph with a node read three times, a convolution used twice, images and vectors, and branches that join."""
+    image = isbe.Input((2, 6, 6))
+    shared = isbe.Conv2D(2, 3, padding=1)
+    a = shared(image)
+    b = shared(isbe.Tanh()(a))
+    c = isbe.Add()(a, b, isbe.Sigmoid()(a))
+    d = isbe.AveragePool2D(2)(c)
+    flat = isbe.Flatten()(d)
+    dense = isbe.Dense(9, name="square")
+    out = isbe.Add()(isbe.Tanh()(dense(flat)), isbe.Dense(9)(flat))
+    return isbe.Graph(image, isbe.Dense(4)(out), seed=seed, dtype=dtype)
+
+
+def check_by_differences(net, x, random, bound=1e-7):
+    """Every gradient of ⟨scores, error⟩ by central differences over every element."""
+    error = random.normal(size=net.forward(x).shape)
+    dx = net.backward(error, input_gradient=True)
+    grads = [parameter.grad.copy() for parameter in net.parameters()]
+
+    def loss():
+        return float((net.forward(x) * error).sum())
+
+    for got, array in zip([dx, *grads], [x, *(parameter.value for parameter in net.parameters())], strict=True):
+        wanted = naive.central_difference(loss, array)
+        assert np.abs(wanted).max() > 0
+        assert (np.abs(got - wanted) <= bound * np.abs(wanted).max()).all()
+
+
+def test_branches_and_joints(random):
+    net = branching()
+    check_by_differences(net, random.normal(size=(3, 2, 6, 6)), random)
+
+
+def test_one_layer_in_two_places_shares_its_weights(random):
+    vector = isbe.Input(4)
+    shared = isbe.Dense(4, name="shared")
+    net = isbe.Graph(vector, shared(isbe.Tanh(name="between")(isbe.Dense(4, name="first")(vector))), dtype=np.float64)
+    assert [p.name for p in net.parameters()] == ["first.weight", "first.bias", "shared.weight", "shared.bias"]
+    vector = isbe.Input(4)
+    twice = isbe.Dense(4)
+    net = isbe.Graph(vector, twice(isbe.Tanh()(twice(vector))), dtype=np.float64)
+    assert [p.name for p in net.parameters()] == ["dense_1.weight", "dense_1.bias"]
+    check_by_differences(net, random.normal(size=(3, 4)), random)
+
+
+def test_a_node_joined_with_itself(random):
+    vector = isbe.Input(3)
+    x = isbe.Dense(5)(vector)
+    check_by_differences(isbe.Graph(vector, isbe.Add()(x, x), dtype=np.float64), random.normal(size=(2, 3)), random)
+
+
+def test_images_in_and_out(random):
+    """A fully convolutional graph: scores are images, batch first again."""
+    image = isbe.Input((1, 5, 4))
+    net = isbe.Graph(image, isbe.Conv2D(3, 3)(isbe.Add()(image, isbe.Tanh()(image))), dtype=np.float64)
+    x = random.normal(size=(2, 1, 5, 4))
+    weight, bias = (p.value for p in net.parameters())
+    assert np.allclose(net.forward(x), naive.conv2d(x + np.tanh(x), weight, bias, (1, 1), (0, 0)), atol=1e-12)
+    check_by_differences(net, x, random)
+
+
+def test_a_value_read_in_both_layouts(random):
+    """Conv2D wants the image batch last, Flatten and Dense want it batch first."""
+    image = isbe.Input((1, 4, 4))
+    a = isbe.Dense(3)(isbe.Flatten()(image))
+    b = isbe.Dense(3)(isbe.Flatten()(isbe.Conv2D(2, 3)(image)))
+    check_by_differences(isbe.Graph(image, isbe.Add()(a, b), dtype=np.float64), random.normal(size=(3, 1, 4, 4)), random)
+
+
+@pytest.mark.parametrize("layer", [isbe.ReLU(), isbe.LeakyReLU(0.1), isbe.Sigmoid(), isbe.Tanh(), isbe.HardSigmoid(),
+                                   isbe.HardTanh(), isbe.GELU()], ids=repr)
+def test_activation_layers(layer, random):
+    net = isbe.Sequential((6,), isbe.Dense(5), layer, dtype=np.float64)
+    net.parameters()[1].value[...] = 0.3  # away from the kinks at this seed
+    check_by_differences(net, random.normal(size=(4, 6)), random)
+
+
+def test_values_and_gradients_by_name(random):
+    net = isbe.networks.lenet5(dtype=np.float64)
+    x = random.normal(size=(3, 1, 28, 28))
+    scores = net.forward(x)
+    assert (net.value("input") == x).all()
+    assert (net.value("dense_3") == scores).all()
+    assert net.value("conv2d_2").shape == (3, 16, 10, 10)
+    assert (net.value("relu_1") == np.maximum(net.value("conv2d_1"), 0)).all()
+    assert (net.value("flatten_1") == net.value("maxpool2d_2").reshape(3, -1)).all()
+    error = random.normal(size=scores.shape)
+    net.backward(error)
+    assert (net.gradient("dense_3") == error).all()
+    assert net.gradient("conv2d_1").shape == (3, 6, 28, 28)
+    with pytest.raises(ValueError, match="No gradient by 'input' was computed"):
+        net.gradient("input")
+    with pytest.raises(ValueError, match="no node 'conv2d_9'; its nodes are input, conv2d_1"):
+        net.value("conv2d_9")
+
+
+def test_passes_in_the_wrong_order_are_refused():
+    net = isbe.networks.n0()
+    for act in (lambda: net.backward(np.zeros((1, 10), np.float32)), lambda: net.value("relu_1")):
+        with pytest.raises(RuntimeError, match="call forward first"):
+            act()
+    net.forward(np.zeros((1, 1, 28, 28), np.float32))
+    with pytest.raises(RuntimeError, match="call backward first"):
+        net.gradient("relu_1")
+
+
+def test_scores_are_the_callers_own(random):
+    net = isbe.networks.n0()
+    x, z = random.random((2, 4, 1, 28, 28), np.float32)
+    first = net.forward(x)
+    kept = first.copy()
+    net.forward(z)
+    assert (first == kept).all()
+    room = np.empty((4, 10), np.float32)
+    assert net.forward(x, out=room) is room and (room == kept).all()
+
+
+def test_the_batch_may_change_after_forward(random):
+    """Backward uses the values that forward saw."""
+    net = isbe.networks.n0(dtype=np.float64)
+    x = random.random((4, 1, 28, 28))
+    error = random.normal(size=(4, 10))
+    net.forward(x)
+    net.backward(error)
+    wanted = net.grads.copy()
+    net.forward(x)
+    x[...] = 0
+    net.backward(error)
+    assert (net.grads == wanted).all()
+
+
+def test_batch_sizes_alternate(random):
+    """Each batch size has its plan; gradients are those of the last forward pass."""
+    net = isbe.networks.lenet5(dtype=np.float64)
+    x = random.random((7, 1, 28, 28))
+    error = random.normal(size=(7, 10))
+    alone = {}
+    for n in (1, 3, 7, 2, 5, 6):
+        net.forward(x[:n])
+        net.backward(error[:n])
+        alone[n] = net.grads.copy()
+    for n in (3, 1, 7):
+        assert np.allclose(net.forward(x[:n]), net.forward(x)[:n], rtol=0, atol=1e-13)
+        net.forward(x[:n])
+        net.backward(error[:n])
+        assert (net.grads == alone[n]).all()
+
+
+def test_training_allocates_nothing_after_the_first_step(random):
+    """Planned buffers: no array is replaced between steps."""
+    net = isbe.networks.lenet5()
+    x = random.random((4, 1, 28, 28), np.float32)
+    error = random.random((4, 10), np.float32)
+
+    def places():
+        return {name: (slot.value.ctypes.data, slot.grad.ctypes.data) for name, slot in
+                ((net.names[node], slot) for (node, _), slot in net._ran.slots.items()) if slot.grad is not None}
+
+    net.forward(x)
+    net.backward(error)
+    before = places()
+    for _ in range(3):
+        net.forward(x)
+        net.backward(error)
+    assert before == places() and len(before) > 10
+
+
+def test_parameters_are_views_into_flat_buffers():
+    net = isbe.networks.lenet5(seed=3)
+    for parameter in net.parameters():
+        assert np.shares_memory(parameter.value, net.values) and np.shares_memory(parameter.grad, net.grads)
+        assert parameter.value.ctypes.data % 64 == 0
+    net.values[...] = 2
+    assert all((parameter.value == 2).all() for parameter in net.parameters())
+
+
+def test_seeds_and_dtypes():
+    same, again, other = (isbe.networks.n1(seed=s).values for s in (1, 1, 2))
+    assert (same == again).all() and (same != other).any()
+    wide = isbe.networks.n1(seed=1, dtype=np.float64).parameters()
+    assert all((a.value == b.value.astype(np.float32)).all()
+               for a, b in zip(isbe.networks.n1(seed=1).parameters(), wide, strict=True))
+    weight, bias = isbe.Sequential((400,), isbe.Dense(900), dtype=np.float64).parameters()
+    assert weight.value.std() == pytest.approx((2 / 400) ** 0.5, rel=0.01) and not bias.value.any()
+
+
+def test_dropout(random):
+    net = isbe.Sequential((1000,), isbe.Dropout(0.25), dtype=np.float64, seed=5)
+    x = np.ones((8, 1000))
+    assert (net.forward(x) == x).all()
+    y = net.forward(x, training=True)
+    assert set(np.unique(y)) == {0, 1 / 0.75} and np.mean(y == 0) == pytest.approx(0.25, abs=0.02)
+    assert (net.backward(np.ones_like(x), input_gradient=True) == y).all()
+    assert (net.forward(x, training=True) != y).any()
+    assert (isbe.Sequential((1000,), isbe.Dropout(0.25), dtype=np.float64, seed=5).forward(x, training=True) == y).all()
+
+
+def test_deep_graphs_need_no_recursion(random):
+    node = first = isbe.Input(3)
+    for _ in range(1500):
+        node = isbe.Tanh()(node)
+    net = isbe.Graph(first, isbe.Dense(2)(node), dtype=np.float64)
+    net.forward(random.normal(size=(2, 3)))
+    net.backward(np.ones((2, 2)))
+    assert net.grads.any()
+
+
+def test_summary():
+    lines = isbe.networks.lenet5().summary().splitlines()
+    assert lines[0].split() == ["name", "layer", "output", "shape", "parameters", "reads"]
+    assert lines[3].split() == ["conv2d_1", "Conv2D(6,", "5,", "padding=2)", "(6,", "28,", "28)", "156", "input"]
+    assert lines[-1] == "61,706 parameters, float32"
+
+
+@pytest.mark.parametrize("name, count", [("n0", 784 * 512 + 512 + 512 * 256 + 256 + 2570), ("lenet5", 61706),
+                                         ("n1", 832 + 51264 + 3136 * 512 + 512 + 5130)])
+def test_networks(name, count):
+    net = isbe.networks.NETWORKS[name](seed=1)
+    assert sum(parameter.value.size for parameter in net.parameters()) == count
+    assert net.forward(np.zeros((2, 1, 28, 28), np.float32)).shape == (2, 10)
+
+
+REFUSALS = {
+    "Dense on an image": (lambda: isbe.Sequential((8, 28, 28), isbe.Dense(10)),
+                          r"Dense\(10\) expects vectors \(features,\); got shape \(8, 28, 28\).*Put a Flatten before it"),
+    "Conv2D on a vector": (lambda: isbe.Sequential((784,), isbe.Conv2D(8, 3)),
+                           r"Conv2D\(8, 3\) expects images \(channels, height, width\); got shape \(784,\)"),
+    "kernel too large": (lambda: isbe.Sequential((1, 4, 4), isbe.Conv2D(8, 5)), r"at least \(5, 5\) pixels after padding"),
+    "pool too large": (lambda: isbe.Sequential((1, 4, 4), isbe.MaxPool2D(5)), r"MaxPool2D\(5\) expects images of at least"),
+    "Add of two shapes": (lambda: isbe.Add()(isbe.Input(3), isbe.Input(4)), r"Add\(\) expects inputs of one shape, \(3,\)"),
+    "Add of one input": (lambda: isbe.Add()(isbe.Input(3)), "expects two or more inputs; got 1"),
+    "two inputs to Dense": (lambda: isbe.Dense(2)(isbe.Input(3), isbe.Input(3)), "expects 1 input; got 2"),
+    "no layers": (lambda: isbe.Sequential((3,)), "at least one layer"),
+    "second input": (lambda: isbe.Graph(isbe.Input(3), isbe.Dense(2)(isbe.Input(3))), "depends on a second input"),
+    "no path": (lambda: isbe.Graph(isbe.Dense(2)(isbe.Input(3)), isbe.Dense(2)(isbe.Input(3))), "a node made by Input"),
+    "same name twice": (lambda: isbe.Sequential((3,), isbe.Dense(3, name="a"), isbe.Dense(3, name="a")),
+                        "two nodes called 'a'"),
+    "shared layer, two shapes": (lambda: shared_in_two_shapes(), "stands in several places"),
+    "empty input shape": (lambda: isbe.Input(()), "Input expects a shape of whole numbers"),
+    "zero in the input shape": (lambda: isbe.Input((1, 0, 3)), "Input expects a shape of whole numbers"),
+    "units zero": (lambda: isbe.Dense(0), r"Dense\(units\) expects a whole number of at least 1; got 0"),
+    "kernel triple": (lambda: isbe.Conv2D(1, (1, 2, 3)), r"Conv2D\(kernel\) expects one whole number or a pair"),
+    "dropout all": (lambda: isbe.Dropout(1), r"Dropout\(rate\) expects a number from 0 to below 1"),
+    "slope": (lambda: isbe.LeakyReLU(2), r"LeakyReLU\(slope\) expects"),
+    "seed": (lambda: isbe.networks.n0(seed=-1), r"Graph\(seed\) expects a whole number of at least 0"),
+}
+TYPE_REFUSALS = {
+    "layer on an array": (lambda: isbe.Dense(2)(np.zeros((2, 3))), "is applied to nodes.*got ndarray"),
+    "not a layer": (lambda: isbe.Sequential((3,), isbe.Dense), "Sequential expects layers"),
+    "not a node": (lambda: isbe.Graph(3, 4), r"Graph\(inputs\) expects one node"),
+    "units fractional": (lambda: isbe.Dense(2.5), r"Dense\(units\) expects a whole number; got 2.5"),
+    "name a number": (lambda: isbe.Dense(2, name=3), "expects its name as text"),
+    "dtype": (lambda: isbe.networks.n0(dtype=np.float16), "Graph expects dtype np.float32 or np.float64"),
+}
+
+
+def shared_in_two_shapes():
+    shared, first = isbe.Dense(2), isbe.Input(3)
+    return isbe.Graph(first, shared(shared(first)))
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refused_when_built(case):
+    build, words = REFUSALS[case]
+    with pytest.raises(ValueError, match=words):
+        build()
+
+
+@pytest.mark.parametrize("case", TYPE_REFUSALS)
+def test_wrong_types_are_refused_when_built(case):
+    build, words = TYPE_REFUSALS[case]
+    with pytest.raises(TypeError, match=words):
+        build()
+
+
+def batch(*shape, dtype=np.float32):
+    return np.zeros(shape, dtype)
+
+
+@pytest.mark.parametrize("given, kind, words", [
+    (batch(1, 28, 28), ValueError, r"shape \(N, 1, 28, 28\); got \(1, 28, 28\). For a single example, pass example\[None\]"),
+    (batch(3, 784), ValueError, r"shape \(N, 1, 28, 28\); got \(3, 784\)"),
+    (batch(0, 1, 28, 28), ValueError, "at least one example; got an empty batch"),
+    (batch(2, 1, 28, 28, dtype=np.float64), TypeError, r"float32 array; got float64. Convert it with .astype\(np.float32\)"),
+    (batch(2, 1, 28, 28, dtype=np.uint8), TypeError, "float32 array; got uint8"),
+    (np.float32(3), ValueError, r"shape \(N, 1, 28, 28\); got \(\)"),
+], ids=str)
+def test_bad_batches_are_refused(given, kind, words):
+    with pytest.raises(kind, match=words):
+        isbe.networks.n0().forward(given)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_batch_that_is_not_finite_is_refused(bad):
+    x = batch(2, 1, 28, 28)
+    x[1, 0, 3, 4] = bad
+    with pytest.raises(ValueError, match=rf"expects finite numbers; got {bad} at \(1, 0, 3, 4\)"):
+        isbe.networks.n0().forward(x)
+
+
+def test_bad_errors_are_refused():
+    net = isbe.networks.n0()
+    net.forward(batch(2, 1, 28, 28))
+    with pytest.raises(ValueError, match=r"error of the shape of its scores, \(2, 10\); got \(10, 2\)"):
+        net.backward(batch(10, 2))
+    with pytest.raises(TypeError, match=r"Graph.backward\(error\) expects a float32 array; got float64"):
+        net.backward(np.zeros((2, 10)))
+
+
+@pytest.mark.parametrize("make", [np.asfortranarray, lambda x: x[::-1][::-1].transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2)])
+def test_any_memory_order_is_taken(make, random):
+    net = isbe.networks.n0()
+    x = random.random((3, 1, 28, 28), np.float32)
+    assert (net.forward(make(x)) == net.forward(x)).all()
+
+
+def test_read_only_batches_are_taken_and_left_alone(random):
+    x = random.random((3, 1, 28, 28), np.float32)
+    x.flags.writeable = False
+    kept = x.copy()
+    net = isbe.networks.lenet5()
+    net.forward(x)
+    net.backward(np.ones((3, 10), np.float32), input_gradient=True)
+    assert (x == kept).all()
