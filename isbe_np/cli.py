@@ -1,15 +1,18 @@
 """The command line: `isbe`, or `python -m isbe_np`. Every subcommand is a thin call into one module.
 
-Exit codes: 0 done; 1 the run itself went wrong (training diverged, a file failed its check); 2 unusable arguments or input;
-130 interrupted with Ctrl-C, after what there was so far has been written.
+Exit codes: 0 done; 1 the run itself went wrong (training diverged, a file failed its check); 2 unusable arguments or
+input; 130 interrupted with Ctrl-C, after what there was so far has been written.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from isbe_np import datasets
@@ -40,18 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="isbe", description="Learn, test and time one idea: a classifier's softmax Jacobian "
-                                     "times its cross-entropy gradient is softmax(scores) - target.")
+    parser = argparse.ArgumentParser(prog="isbe", description="Learn, test and time one idea: a classifier's softmax "
+                                     "Jacobian times its cross-entropy gradient is softmax(scores) - target.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     compare = commands.add_parser("compare", help="do the four routes agree, what does each cost, do two train alike")
     _add_data(compare, "digits")
-    compare.add_argument("--net", default="lenet5", help=f"network to time and train: {', '.join(NETWORKS)} (%(default)s)")
-    compare.add_argument("--routes", nargs=2, default=["isbe", "fused"], metavar="ROUTE", help="the two to train by (%(default)s)")
+    compare.add_argument("--net", default="lenet5",
+                         help=f"network to time and train: {', '.join(NETWORKS)} (%(default)s)")
+    compare.add_argument("--routes", nargs=2, default=["isbe", "fused"], metavar="ROUTE",
+                         help=f"the two to train by, of {', '.join(ROUTES)} (isbe fused)")
     compare.add_argument("--epochs", type=int, default=2, help="of each training (%(default)s)")
     compare.add_argument("--batch-size", type=int, default=128, help="(%(default)s)")
-    compare.add_argument("--images", type=int, nargs=2, default=[4000, 1000], metavar=("TRAIN", "TEST"),
-                         help="how many images to train and to test on (4000 1000)")
+    compare.add_argument("--images", type=int, nargs=2, default=[10000, 2000], metavar=("TRAIN", "TEST"),
+                         help="how many images to train and to test on (10000 2000)")
     compare.add_argument("--rounds", type=int, default=40, help="timed rounds of a training step (%(default)s)")
     compare.add_argument("--out", type=Path, metavar="DIR", help="folder for PNG figures")
     _add_common(compare, _compare)
@@ -104,11 +109,16 @@ def _check_outputs(given) -> None:
         except OSError as fault:
             raise OSError(f"--out expects a folder that can be written; {out} cannot be made ({fault.strerror}). "
                           f"Name another.") from fault
-    for option, folder in (("--out", out), ("--json", file.parent if file else None)):
-        if folder is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
-            raise OSError(f"{option} expects a folder that can be written; {folder} is none. Make it, or name another.")
-    if file is not None and file.is_dir():
-        raise OSError(f"--json expects the name of a file; {file} is a folder. Name a file in it.")
+    for option, folder in (("--out", out), ("--json", file.resolve().parent if file else None)):
+        try:
+            if folder is not None:
+                tempfile.TemporaryFile(dir=folder).close()  # permissions alone do not tell, of /proc for example
+        except OSError as fault:
+            raise OSError(f"{option} expects a folder that can be written; {folder} is none ({fault.strerror}). "
+                          f"Make it, or name another.") from fault
+    if file is not None and file.exists() and not file.is_file():
+        raise OSError(f"--json expects the name of a file; {file} is a {'folder' if file.is_dir() else 'device'}. Name "
+                      f"another.")
 
 
 def _write_json(given, result: dict) -> None:
@@ -121,12 +131,14 @@ def _write_json(given, result: dict) -> None:
 def _compare(given) -> int:
     from isbe_np.report import comparison_text
     from isbe_np.studies.compare import compare
-    nearest("isbe compare --net", given.net, tuple(NETWORKS))
+    nearest("--net", given.net, tuple(NETWORKS))
     images = dict(zip(("train", "test"), given.images, strict=True))
     data = datasets.load(given.data, given.data_dir, seed=given.seed, **images)
-    found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds)
-    print(comparison_text(found))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds,
+                        executor=executor)
     _write_json(given, found.as_dict())
+    print(comparison_text(found))
     if given.out is not None:
         from isbe_np import plots
         for name, figure in (("agreement", plots.agreement_figure(found.agreements)),
@@ -136,14 +148,17 @@ def _compare(given) -> int:
             print(f"Figure: {given.out / name}.png")
     if any(twin.history.stopped == "interrupted" for twin in found.twins):
         return INTERRUPTED
-    return 0 if all(a.within for a in found.agreements) else 1
+    for twin in found.twins:
+        if twin.history.diagnosis:
+            print(f"isbe compare: by route {twin.route}: {twin.history.diagnosis}", file=sys.stderr)
+    return 0 if all(a.within for a in found.agreements) and not any(t.history.stopped for t in found.twins) else 1
 
 
 def _train(given) -> int:
-    recipe = RECIPES[nearest("isbe train --net", given.net, tuple(NETWORKS))]
+    recipe = RECIPES[nearest("--net", given.net, tuple(NETWORKS))]
     chosen = {name: getattr(recipe, name) if getattr(given, name) is None else getattr(given, name)
               for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "schedule")}
-    nearest("isbe train --schedule", chosen["schedule"], tuple(SCHEDULES))
+    nearest("--schedule", chosen["schedule"], tuple(SCHEDULES))
     head = Head(given.normalizer, given.route)
     optimizer = SGD(chosen["learning_rate"], momentum=recipe.momentum, weight_decay=chosen["weight_decay"])
     data = datasets.load(given.data, given.data_dir)
@@ -171,12 +186,14 @@ def _data(given) -> int:
         _write_json(given, {r.name: {"description": r.description, "found": r.found} for r in rows})
         return 0
     if given.name is None:
-        raise ValueError(f"{given.action} expects the name of a data set, one of {', '.join(datasets.NAMES)}; got none.")
+        raise ValueError(f"{given.action} expects the name of a data set, one of {', '.join(datasets.NAMES)}; "
+                         f"got none.")
     if given.action == "fetch":
         for path in datasets.fetch(given.name, given.data_dir):
             print(path)
     reports = datasets.verify(given.name, given.data_dir)
-    print("\n".join(report.sentence for report in reports) or f"{given.name} needs no files: it is drawn when asked for.")
+    print("\n".join(report.sentence for report in reports)
+          or f"{given.name} needs no files: it is drawn when asked for.")
     _write_json(given, {str(r.path): {"ok": r.ok, "expected": r.expected, "got": r.got} for r in reports})
     return 0 if all(report.ok for report in reports) else 1
 

@@ -9,7 +9,6 @@ import llvmlite
 import llvmlite.binding
 import matplotlib
 import numba
-import numba.core.config
 import numpy as np
 
 from isbe_np.kernels import jit
@@ -31,8 +30,8 @@ def describe() -> dict:
         "threads": jit.threads(),
         "threading_layer": _threading_layer(),
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip() + " (no kernel here uses it)",
-        "jit": not numba.core.config.DISABLE_JIT,
-        "boundscheck": bool(numba.core.config.BOUNDSCHECK),
+        "jit": not jit.SETTINGS.DISABLE_JIT,
+        "boundscheck": bool(jit.SETTINGS.BOUNDSCHECK),
         "jit_cache": str(jit.cache_folder() or "off"),
     }
 

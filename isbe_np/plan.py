@@ -9,6 +9,7 @@ others add to it; parameters of a layer that stands in several places are summed
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Slot:
 
     def __init__(self, node: Node, batch_last: bool, value: np.ndarray):
         self.node, self.batch_last, self.value = node, batch_last, value
-        self.grad: np.ndarray | None = None
+        self.grad: Any = None
 
     def batch_first(self, array: np.ndarray) -> np.ndarray:
         """A copy of `array`, stored as this slot's value is, with the batch as its first axis."""

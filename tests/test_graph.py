@@ -317,7 +317,7 @@ def test_bad_errors_are_refused():
         net.backward(np.zeros((2, 10)))
 
 
-@pytest.mark.parametrize("make", [np.asfortranarray, lambda x: x[::-1][::-1].transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2)])
+@pytest.mark.parametrize("make", [np.asfortranarray, lambda x: x.transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2)])
 def test_any_memory_order_is_taken(make, random):
     net = isbe.networks.n0()
     x = random.random((3, 1, 28, 28), np.float32)

@@ -28,13 +28,16 @@ def factored(head, t, e):
 
 
 def fused(head, t, e):
-    """e = ∂loss/∂x written in the scores: k ⊙ (τ y − t) for softmax (a label has τ = 1), ∇Φ(x) − t = y − t else"""
-    if head.loss_name == "cross_entropy" and t.ndim == 2:
-        kernels.fused_error(head.soft, t, e)
-    else:
-        isbe(head, t, e)
-    if isinstance(head.normalizer, Softmax):
-        head.normalizer.dilate(e)
+    """e = ∂loss/∂x, written in the scores: k ⊙ (τ y − t) for softmax (a label has τ = 1), ∇Φ(x) − t = y − t for others
+
+    For softmax the kernel computes the loss too, from log y, as frameworks do: that is part of what this route costs.
+    """
+    if not isinstance(head.normalizer, Softmax):
+        return isbe(head, t, e)
+    x, loss = head.normalizer.shifted(head.scores), np.empty(len(e))
+    kernel = kernels.fused_error if t.ndim == 2 else kernels.fused_error_labels
+    kernel(x, head.soft, t, loss, e)
+    head.normalizer.dilate(e)
 
 
 def isbe(head, t, e):

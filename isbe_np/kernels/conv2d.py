@@ -17,7 +17,7 @@ under one hundredth of the convolution and spares every kernel the special cases
 import numpy as np
 
 from isbe_np.kernels.jit import jit, prange
-from isbe_np.kernels.microkernels import add11, add14, add44, dot11, dot14, dot44
+from isbe_np.kernels.microkernels import add11, add14, add44, dot11, dot14, dot44, fill
 
 # A run of at most so many numbers: four output runs then stay in the nearest cache while all taps pass over them.
 RUN = 4096
@@ -65,7 +65,7 @@ def conv2d(x, taps, w, b, stride, y):
             end = min(OW * N, p + length)
             start = i * stride[0] * across + p + (p // N) * (stride[1] - 1) * N
             for m in range(o, min(O, o + 4)):
-                rows[m, i, p:end] = b[m]
+                fill(rows[m, i, p:end], b[m])
             t = 0
             while t + 4 <= T:
                 four_taps = four(flat, taps, t, start, end - p)
@@ -96,7 +96,8 @@ def conv2d_backward_input(dy, w, stride, padding, dx):
     groups = (C + 3) // 4
     for task in prange((H - 2 * padding[0]) * groups):
         h, c = padding[0] + task // groups, 4 * (task % groups)
-        rows[c:c + 4, h] = zero
+        for m in range(c, min(C, c + 4)):
+            fill(rows[m, h], zero)
         for k in range(KH):
             i = (h - k) // stride[0]
             if h < k or i >= OH or i * stride[0] + k != h:
@@ -129,6 +130,16 @@ def spread(rows, errors, w, at, run):
             add11(rows[m, h, start:stop], errors[q, i, p:end], w, m, q)
 
 
+@jit
+def total(errors, o):
+    """Σ over all rows of one output channel's errors."""
+    s = errors.dtype.type(0)
+    for i in range(errors.shape[1]):
+        for p in range(errors.shape[2]):
+            s += errors[o, i, p]
+    return s
+
+
 @jit(parallel=True)
 def conv2d_backward_weight(dy, x, taps, stride, dw, db):
     """dw[o, c, k, l] = Σ_{i,j,n} dy[o, i, j, n] x[c, i s + k, j s + l, n] and db[o] = Σ_{i,j,n} dy[o, i, j, n].
@@ -141,8 +152,8 @@ def conv2d_backward_weight(dy, x, taps, stride, dw, db):
     for task in prange((O + 3) // 4):
         o = 4 * task
         for m in range(o, min(O, o + 4)):
-            dw[m] = zero
-            db[m] = errors[m].sum()
+            fill(dw[m], zero)
+            db[m] = total(errors, m)
         for i in range(OH):
             for p in range(0, OW * N, length):
                 end = min(OW * N, p + length)

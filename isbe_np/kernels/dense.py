@@ -6,7 +6,7 @@ is split between threads and the result is the same, to the bit, for any number 
 """
 
 from isbe_np.kernels.jit import jit, prange
-from isbe_np.kernels.microkernels import add11, add14, add44, dot11, dot14, dot44
+from isbe_np.kernels.microkernels import add11, add14, add44, dot11, dot14, dot44, fill
 
 # A block of so many rows stays in the second-level cache while every task passes over it.
 ROWS = 128
@@ -23,7 +23,8 @@ def dense(x, w, b, y):
         o = 4 * (task % groups)
         o_end = min(O, o + 4)
         for n in range(first, last):
-            y[n, o:o_end] = b[o:o_end]
+            for p in range(o, o_end):
+                y[n, p] = b[p]
         n = first
         if o_end - o == 4:
             while n + 4 <= last:
@@ -46,7 +47,8 @@ def dense_backward_input(dy, w, dx):
     for task in prange((N + 3) // 4):
         n = 4 * task
         n_end = min(N, n + 4)
-        dx[n:n_end] = zero
+        for m in range(n, n_end):
+            fill(dx[m], zero)
         o = 0
         while o + 4 <= O:
             rows = (w[o], w[o + 1], w[o + 2], w[o + 3])
@@ -70,7 +72,8 @@ def dense_backward_weight(dy, x, dw, db):
     for task in prange((O + 3) // 4):
         o = 4 * task
         o_end = min(O, o + 4)
-        dw[o:o_end] = zero
+        for p in range(o, o_end):
+            fill(dw[p], zero)
         n = 0
         while n + 4 <= N:
             rows = (x[n], x[n + 1], x[n + 2], x[n + 3])

@@ -8,24 +8,29 @@ A kernel is a plain Python function of NumPy arrays under one of two decorators:
 Set ``NUMBA_DISABLE_JIT=1`` and every kernel runs as the plain Python it is written in, for a debugger to step through.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numba
-import numba.core.config
 from numba import prange
+from numba.core import config
 
 from isbe_np.folders import cache_root
 
 __all__ = ["cache_folder", "jit", "prange", "set_threads", "threads"]
 
+# Numba's own settings: it makes them from the environment when it is imported, out of a type checker's sight.
+SETTINGS: Any = config
 # Sums may be reordered (so that they vectorise), a*b + c may round once, -0 may become 0, and x/s may become x*(1/s).
 # NaN and infinity keep their meaning: `nnan` and `ninf` are absent on purpose.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
-# A parallel kernel whose arrays hold fewer numbers than this in all runs in one thread: waking a second costs more than it saves.
+# A parallel kernel whose arrays hold fewer numbers than this in all runs in one thread: waking a second costs more than that
+# saves.
 SMALL = 1 << 15
 # Idle OpenMP threads of GCC's runtime wait for work in a loop for some milliseconds before they sleep. On a machine that does
 # anything else besides, that loop holds the core which the other thread waits for, and a training step becomes 10 to 20 times
@@ -45,7 +50,7 @@ def _fingerprint():
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    settings = (numba.__version__, sys.version_info[:2], sorted(FAST), ERRORS, numba.core.config.BOUNDSCHECK)
+    settings = (numba.__version__, sys.version_info[:2], sorted(FAST), ERRORS, SETTINGS.BOUNDSCHECK)
     digest.update(repr(settings).encode())
     return digest.hexdigest()[:16]
 
@@ -55,7 +60,7 @@ def cache_folder() -> Path | None:
 
     ``ISBE_CACHE_DIR`` moves it, ``ISBE_JIT_CACHE=0`` turns it off.
     """
-    if os.environ.get("ISBE_JIT_CACHE", "1") == "0" or numba.core.config.DISABLE_JIT:
+    if os.environ.get("ISBE_JIT_CACHE", "1") == "0" or SETTINGS.DISABLE_JIT:
         return None
     try:
         folder = cache_root() / "jit" / _fingerprint()
@@ -80,14 +85,44 @@ def jit(function=None, *, parallel=False, exact=False):
         return lambda f: jit(f, parallel=parallel, exact=exact)
     in_a_file = os.path.isfile(function.__code__.co_filename)
     # Numba asks for the folder once, while it decorates, and only through its configuration.
-    before = numba.core.config.CACHE_DIR
-    numba.core.config.CACHE_DIR = str(_FOLDER) if _FOLDER else before
+    before = SETTINGS.CACHE_DIR
+    SETTINGS.CACHE_DIR = str(_FOLDER) if _FOLDER else before
     try:
         kernel = numba.njit(parallel=parallel, cache=_FOLDER is not None and in_a_file, nogil=True,
                             fastmath=False if exact else FAST, error_model=ERRORS)(function)
     finally:
-        numba.core.config.CACHE_DIR = before
-    return _one_thread_where_small(kernel) if parallel and not numba.core.config.DISABLE_JIT else kernel
+        SETTINGS.CACHE_DIR = before
+    if _FOLDER and in_a_file:
+        _save_one_at_a_time(kernel)
+    return _one_thread_where_small(kernel) if parallel and not SETTINGS.DISABLE_JIT else kernel
+
+
+def _save_one_at_a_time(kernel):
+    """Let only one process at a time add compiled code to the folder.
+
+    Numba numbers the files of a function's variants by reading its index. Two processes that read it at once choose the same
+    number, and the index then leads to the other's code, for arrays of another type.
+    """
+    save = kernel._cache.save_overload
+
+    def save_alone(signature, compiled):
+        with _lock(_FOLDER / "lock"):
+            save(signature, compiled)
+    kernel._cache.save_overload = save_alone
+
+
+@contextlib.contextmanager
+def _lock(path):
+    """Hold the file at `path` for this process; wait while another does. The system frees it should the process die."""
+    with open(path, "a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _one_thread_where_small(kernel):
@@ -113,7 +148,7 @@ def threads() -> int:
 
 def set_threads(n: int) -> None:
     """Let parallel kernels use `n` threads, 1 to the number that Numba started with (its ``NUMBA_NUM_THREADS``)."""
-    most = numba.core.config.NUMBA_NUM_THREADS
+    most = SETTINGS.NUMBA_NUM_THREADS
     if not isinstance(n, int) or not 1 <= n <= most:
         raise ValueError(f"set_threads expects a whole number from 1 to {most}, the threads Numba started with; "
                          f"got {n!r}. For more, set NUMBA_NUM_THREADS before isbe_np is imported.")

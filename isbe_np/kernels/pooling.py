@@ -6,6 +6,7 @@ inside the image. A task owns one channel, forward and backward.
 """
 
 from isbe_np.kernels.jit import jit, prange
+from isbe_np.kernels.microkernels import fill
 
 
 @jit
@@ -29,12 +30,19 @@ def max_pool2d(x, size, stride, padding, y, winner):
         for j in range(OW):
             v0, v1 = clip(j, stride[1], padding[1], size[1], W)
             place = (h0 + padding[0] - i * stride[0]) * size[1] + v0 + padding[1] - j * stride[1]
-            y[c, i, j] = x[c, h0, v0]
-            winner[c, i, j] = winner.dtype.type(place)
+            copy(x[c, h0, v0], y[c, i, j])
+            fill(winner[c, i, j], winner.dtype.type(place))
             for h in range(h0, h1):
                 for v in range(v0, v1):
                     place = (h + padding[0] - i * stride[0]) * size[1] + v + padding[1] - j * stride[1]
                     challenge(x[c, h, v], winner.dtype.type(place), y[c, i, j], winner[c, i, j])
+
+
+@jit
+def copy(x, y):
+    """y = x."""
+    for n in range(x.size):
+        y[n] = x[n]
 
 
 @jit
@@ -46,14 +54,21 @@ def challenge(x, place, y, winner):
         y[n] = x[n] if wins else y[n]
 
 
+@jit
+def clear(dx, c):
+    """dx[c] = 0, pixel by pixel."""
+    for h in range(dx.shape[1]):
+        for v in range(dx.shape[2]):
+            fill(dx[c, h, v], dx.dtype.type(0))
+
+
 @jit(parallel=True)
 def max_pool2d_backward(dy, winner, size, stride, padding, dx):
     """dx = Σ dy over the windows that a pixel won, else 0;  dy and winner (C, OH, OW, N), dx (C, H, W, N)."""
     C, OH, OW, _ = dy.shape
     H, W = dx.shape[1:3]
-    zero = dx.dtype.type(0)
     for c in prange(C):
-        dx[c] = zero
+        clear(dx, c)
         for i in range(OH):
             h0, h1 = clip(i, stride[0], padding[0], size[0], H)
             for j in range(OW):
@@ -82,7 +97,7 @@ def average_pool2d(x, size, stride, padding, y):
         h0, h1 = clip(i, stride[0], padding[0], size[0], H)
         for j in range(OW):
             v0, v1 = clip(j, stride[1], padding[1], size[1], W)
-            y[c, i, j] = y.dtype.type(0)
+            fill(y[c, i, j], y.dtype.type(0))
             share = y.dtype.type(1) / y.dtype.type((h1 - h0) * (v1 - v0))
             for h in range(h0, h1):
                 for v in range(v0, v1):
@@ -102,7 +117,7 @@ def average_pool2d_backward(dy, size, stride, padding, dx):
     C, OH, OW, _ = dy.shape
     H, W = dx.shape[1:3]
     for c in prange(C):
-        dx[c] = dx.dtype.type(0)
+        clear(dx, c)
         for i in range(OH):
             h0, h1 = clip(i, stride[0], padding[0], size[0], H)
             for j in range(OW):

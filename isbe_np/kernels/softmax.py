@@ -132,16 +132,46 @@ def cross_entropy_labels(x, labels, loss):
 
 
 @jit
-def fused_error(y, t, e):
-    """e = τ y − t with τ = Σ_j t_j, (N, C): the gradient of cross-entropy in the scores, whatever t sums to"""
-    N, C = y.shape
-    for n in range(N):
-        total = np.float64(0)
+def peak(x, y):
+    """m = max x and log Σ_k exp(x_k − m) = −log y at the largest score, for one example x, y (C,)"""
+    best = 0
+    for j in range(x.size):
+        if x[j] > x[best]:
+            best = j
+    return x[best], -np.log(y[best])
+
+
+@jit(parallel=True, exact=True)
+def fused_error(x, y, t, loss, e):
+    """loss = −Σ t log y and its gradient e = τ y − t with y = exp(log y), as frameworks fuse them into one pass.
+
+    x scores, y = softmax(x), t, e (N, C); loss (N,) float64; τ = Σ_j t_j may be anything.
+    """
+    N, C = x.shape
+    for n in prange(N):
+        m, log_sum = peak(x[n], y[n])
+        tau, total = np.float64(0), np.float64(0)
         for j in range(C):
-            total += t[n, j]
-        tau = y.dtype.type(total)
+            tau += t[n, j]
+        tau = x.dtype.type(tau)
         for j in range(C):
-            e[n, j] = tau * y[n, j] - t[n, j]
+            log_y = (x[n, j] - m) - log_sum
+            if t[n, j] != 0:
+                total -= t[n, j] * log_y
+            e[n, j] = tau * np.exp(log_y) - t[n, j]
+        loss[n] = total
+
+
+@jit(parallel=True, exact=True)
+def fused_error_labels(x, y, labels, loss, e):
+    """`fused_error` for class indices: loss = −log y[label], e = y − 1 there and y elsewhere; labels (N,) int64"""
+    N, C = x.shape
+    for n in prange(N):
+        m, log_sum = peak(x[n], y[n])
+        for j in range(C):
+            e[n, j] = np.exp((x[n, j] - m) - log_sum)
+        loss[n] = log_sum - (x[n, labels[n]] - m)
+        e[n, labels[n]] -= x.dtype.type(1)
 
 
 @jit

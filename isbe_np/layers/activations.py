@@ -1,5 +1,7 @@
 """Activation layers: one function of one number, applied to each."""
 
+from collections.abc import Callable
+
 from isbe_np.kernels import activations as kernels
 from isbe_np.layers.base import Layer, Step
 
@@ -7,7 +9,8 @@ from isbe_np.layers.base import Layer, Step
 class Activation(Layer):
     """An elementwise layer; a subclass names its two kernels and, where they take some, their constants."""
 
-    kernel = backward_kernel = None
+    kernel: Callable
+    backward_kernel: Callable
 
     def constants(self, dtype) -> tuple:
         """Numbers that the kernels take after their arrays."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,8 @@ class Step:
     y: np.ndarray
     w: SimpleNamespace
     mode: Mode
-    dxs: list[np.ndarray | None] = field(default_factory=list)
-    dy: np.ndarray | None = None
+    dxs: list[Any] = field(default_factory=list)
+    dy: Any = None
     dw: SimpleNamespace = field(default_factory=SimpleNamespace)
     work: SimpleNamespace = field(default_factory=SimpleNamespace)
 
@@ -73,8 +74,8 @@ class Step:
         return self.xs[0]
 
     @property
-    def dx(self) -> np.ndarray | None:
-        """The gradient by the first input."""
+    def dx(self) -> Any:
+        """The gradient by the first input, an array, or None where nobody needs it."""
         return self.dxs[0]
 
 
@@ -110,7 +111,7 @@ class Layer:
             if not isinstance(node, Node):
                 raise TypeError(f"{self!r} is applied to nodes, such as isbe_np.Input((1, 28, 28)); "
                                 f"got {type(node).__name__}. To run numbers, build a Graph and call its forward.")
-        if self.arity is None and len(nodes) < 2 or self.arity is not None and len(nodes) != self.arity:
+        if (len(nodes) < 2) if self.arity is None else (len(nodes) != self.arity):
             wanted = "two or more inputs" if self.arity is None else f"{self.arity} input"
             raise ValueError(f"{self!r} expects {wanted}; got {len(nodes)}.")
         return Node(self, nodes, self.output_shape(*(node.shape for node in nodes)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -57,11 +58,13 @@ class Comparison:
 
 
 def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe", "fused"), epochs: int = 2,
-            batch_size: int = 128, seed: int = 0, rounds: int = 40, progress: bool = True) -> Comparison:
+            batch_size: int = 128, seed: int = 0, rounds: int = 40, progress: bool = True,
+            executor: Executor | None = None) -> Comparison:
     """Compare all routes on all networks (agreement), on the head alone and in a step of `net` (cost), and train by two.
 
     Agreement is measured on 32 training images in both dtypes; times with the network's own batch size, interleaved over
-    routes after warm-up, so that compiling is in none of them.
+    routes after warm-up, so that compiling is in none of them. With an `executor` of processes, float64 kernels are compiled
+    and compared there while float32 is compared here; nothing else runs while times are taken.
     """
     make = NETWORKS[nearest("compare: net", net, tuple(NETWORKS))]
     for route in routes:
@@ -79,17 +82,25 @@ def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe
         return result
 
     with clock:
-        agreements = timed("agreement", lambda: all_agreements(x[:32], y[:32], seed))
+        agreed = timed("agreement", lambda: both_agreements(x[:32], y[:32], seed, executor))
         heads = timed("head", lambda: [head_costs(*sizes, seed=seed) for sizes in HEADS])
         steps = timed("step", lambda: step_costs(net, make(seed), x[:batch], y[:batch], rounds))
         twins = timed("training", lambda: train_twins(make, routes, data, epochs, batch, seed, progress))
-    return Comparison(describe(), f"{data.name}: {len(x)} training and {len(data.x_test)} test images", seed, agreements,
+    return Comparison(describe(), f"{data.name}: {len(x)} training and {len(data.x_test)} test images", seed, agreed,
                       heads, steps, twins, seconds, clock.seconds)
 
 
-def all_agreements(x: np.ndarray, y: np.ndarray, seed: int) -> list[Agreement]:
-    """`agreement` of every network in both dtypes, for one batch."""
-    return [found for name, make in NETWORKS.items() for dtype in (np.float32, np.float64)
+def both_agreements(x: np.ndarray, y: np.ndarray, seed: int, executor: Executor | None) -> list[Agreement]:
+    """`agreements` in both dtypes, the second of them in the executor where there is one."""
+    if executor is None:
+        return agreements(x, y, seed, "float32") + agreements(x, y, seed, "float64")
+    wide = executor.submit(agreements, x, y, seed, "float64")
+    return agreements(x, y, seed, "float32") + wide.result()
+
+
+def agreements(x: np.ndarray, y: np.ndarray, seed: int, dtype: str) -> list[Agreement]:
+    """`agreement` of every network in one dtype, for one batch."""
+    return [found for name, make in NETWORKS.items()
             for found in agreement(name, make(seed, dtype), Head("softmax"), x.astype(dtype), y)]
 
 

@@ -33,7 +33,7 @@ def test_forward(case, assert_close):
 
 
 def test_backward(case, random, assert_close):
-    net, x, w, b, stride, padding = case
+    net, x, w, _, stride, padding = case
     dy = random.normal(size=net.forward(x).shape).astype(x.dtype)
     net.grads[...] = 7
     dx = net.backward(dy, input_gradient=True)
@@ -62,4 +62,5 @@ def test_infinite_pixel_reaches_only_its_windows(dtype):
     net.forward(np.zeros((1, 1, 6, 6), dtype))
     step.x[0, 0, 0] = np.inf
     net.nodes[1].layer.forward(step)
-    assert not np.isfinite(step.y[:, 0, 0]).any() and np.isfinite(step.y[:, 1:, :]).all() and np.isfinite(step.y[:, 0, 1:]).all()
+    reached = ~np.isfinite(step.y[..., 0])
+    assert reached[:, 0, 0].all() and reached.sum() == len(reached)

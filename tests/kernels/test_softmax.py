@@ -151,5 +151,22 @@ def test_errors(dtype):
     assert np.array_equal(e, y - t)
     kernels.isbe_error_labels(y, labels, -1.0, 0.5, e)
     assert np.array_equal(e, y - np.where(np.arange(7) == labels[:, None], 0.5, -1).astype(dtype))
-    kernels.fused_error(y, t, e)
-    np.testing.assert_allclose(e, np.float64(t).sum(axis=1, keepdims=True) * y - t, atol=4 * np.finfo(dtype).eps)
+
+
+@every_dtype
+def test_fused_error(dtype):
+    """Its errors come from log y, not from y, and so agree with τ y − t by mathematics, not by sharing code."""
+    x, y, _ = example(dtype)
+    z = np.log(np.float64(naive_softmax(x)))
+    t = np.random.default_rng(3).random(y.shape).astype(dtype)
+    labels, rows = np.array([0, 6, 3, 2, 1]), np.arange(5)
+    e, loss = np.full_like(y, 7), np.full(5, 7.0)
+    kernels.fused_error(x, y, t, loss, e)
+    tight = 8 * np.finfo(dtype).eps
+    np.testing.assert_allclose(e, np.float64(t).sum(axis=1, keepdims=True) * np.exp(z) - t, atol=tight)
+    np.testing.assert_allclose(loss, -(t * z).sum(axis=1), rtol=tight)
+    kernels.fused_error_labels(x, y, labels, loss, e)
+    np.testing.assert_allclose(e, np.exp(z) - (np.arange(7) == labels[:, None]), atol=tight)
+    np.testing.assert_allclose(loss, -z[rows, labels], rtol=tight)
+
+
