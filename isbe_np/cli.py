@@ -29,10 +29,13 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without µ shows "?" rather than lose the results
     try:
         _check_outputs(given)
         return given.run(given)
-    except (ValueError, TypeError, OSError, ImportError, MemoryError) as fault:
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError, MemoryError) as fault:
         if os.environ.get("ISBE_DEBUG"):
             raise
         print(f"isbe {given.command}: {fault}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from isbe_np.heads import Head, softmax_jacobian
 from isbe_np.studies.agreement import TOLERANCE, Agreement
@@ -11,7 +12,8 @@ from isbe_np.studies.compare import Twin
 from isbe_np.studies.cost import HeadCosts, StepCosts
 
 # Okabe & Ito's palette, told apart by colour-blind readers, each with a marker of its own for print.
-STYLE = {"jacobian": ("#D55E00", "s"), "factored": ("#E69F00", "^"), "fused": ("#0072B2", "o"), "isbe": ("#009E73", "D")}
+STYLE = {"jacobian": ("#D55E00", "s"), "factored": ("#E69F00", "^"), "fused": ("#0072B2", "o"),
+         "isbe": ("#009E73", "D")}
 
 
 def _colour(route: str) -> str:
@@ -19,25 +21,28 @@ def _colour(route: str) -> str:
 
 
 def agreement_figure(agreements: list[Agreement]) -> Figure:
-    """The largest relative difference of each pair of routes, by dtype and network, on a logarithmic axis with the bound."""
+    """The largest relative difference of each pair of routes, by dtype and network, on a log axis with the bound."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     pairs = list(dict.fromkeys(a.pair for a in agreements))
-    networks = list(dict.fromkeys(a.network for a in agreements))
+    networks, looks = list(dict.fromkeys(a.network for a in agreements)), list(STYLE.values())
     for ax, dtype in zip(axes, TOLERANCE, strict=True):
         floor = float(np.finfo(dtype).eps) / 8
         for k, network in enumerate(networks):
             rows = [a for a in agreements if a.network == network and a.dtype == dtype]
-            places = [pairs.index(a.pair) + (k - 1) * 0.22 for a in rows]
+            places = [pairs.index(a.pair) + (k - (len(networks) - 1) / 2) * 0.66 / len(networks) for a in rows]
             gaps = [max(a.head, a.gradient, floor) for a in rows]
-            ax.plot(gaps, places, ["o", "s", "D"][k % 3], color=list(STYLE.values())[k + 1][0], label=network, ms=6)
+            colour, marker = looks[(k + 1) % len(looks)]
+            ax.plot(gaps, places, marker, color=colour, label=network, ms=6)
         ax.axvline(TOLERANCE[dtype], color="black", ls="--", lw=1, label="bound")
         ax.set(xscale="log", title=dtype, yticks=range(len(pairs)), yticklabels=[f"{a} / {b}" for a, b in pairs],
                xlabel="largest relative difference of error and gradients")
         ax.grid(axis="x", alpha=0.3)
         ax.invert_yaxis()
+    axes[0].set_ylabel("pair of routes")
     axes[1].legend(loc="lower left", fontsize=9)
-    figure.suptitle("The four routes send the same gradient, to rounding")
+    figure.suptitle("The four routes send the same gradient, to rounding" if all(a.within for a in agreements)
+                    else "The four routes do NOT send the same gradient")
     return figure
 
 
@@ -56,11 +61,13 @@ def cost_figure(heads: list[HeadCosts], steps: StepCosts) -> Figure:
     time_axis.legend(fontsize=9)
     for k, cost in enumerate(steps.costs):
         ratio = cost.ratio
-        step_axis.errorbar(ratio.value, k, xerr=[[ratio.value - ratio.low], [ratio.high - ratio.value]], fmt=STYLE[cost.route][1],
-                           color=_colour(cost.route), capsize=4)
+        # a bootstrap interval may miss the value itself, and an arm below 0 is refused
+        arms = [[max(0.0, ratio.value - ratio.low)], [max(0.0, ratio.high - ratio.value)]]
+        step_axis.errorbar(ratio.value, k, xerr=arms, fmt=STYLE[cost.route][1], color=_colour(cost.route), capsize=4)
     step_axis.axvline(1, color="black", lw=1, ls="--")
-    step_axis.set(yticks=range(len(steps.costs)), yticklabels=[cost.route for cost in steps.costs], ylim=(-0.5, 3.5),
-                  xlabel="time of a step / time by isbe (95 % interval)", title=f"{steps.network}, batch {steps.batch}")
+    step_axis.set(yticks=range(len(steps.costs)), yticklabels=[cost.route for cost in steps.costs], ylabel="route",
+                  ylim=(-0.5, len(steps.costs) - 0.5), xlabel="time of a step / time by isbe (95 % interval)",
+                  title=f"{steps.network}, batch {steps.batch}")
     for ax in (time_axis, memory_axis, step_axis):
         ax.grid(alpha=0.3)
     return figure
@@ -76,22 +83,23 @@ def training_figure(twins: list[Twin]) -> Figure:
                 "ls": ["-", "--"][k % 2], "ms": [9, 5][k % 2]}
         left.plot(epochs, 100 * np.array(twin.history.accuracy), **look)
         right.plot(epochs, twin.history.gradient_norm, **look)
-    left.set(xlabel="epoch", ylabel="test accuracy, %", xticks=epochs)
-    right.set(xlabel="epoch", ylabel="mean norm of the gradient", xticks=epochs)
+    left.set(xlabel="epoch", ylabel="test accuracy, %")
+    right.set(xlabel="epoch", ylabel="mean norm of the gradient")
     left.legend()
     for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.grid(alpha=0.3)
     figure.suptitle("Two trainings from one seed")
     return figure
 
 
 def collapse_figure(scores: np.ndarray, label: int) -> Figure:
-    """One example's softmax Jacobian J, cross-entropy gradient g, and their product beside y - t, as numbers on colours."""
+    """One example's softmax Jacobian J, cross-entropy gradient g, and their product beside y - t, as numbers."""
     head = Head("softmax", "jacobian", "sum")
     soft = head.forward(np.asarray(scores, np.float64)[None])
     product = head.backward(np.array([label]))[0]
     target = np.eye(soft.shape[1])[label]
-    J, g, y = softmax_jacobian(soft)[0], -target / soft[0], soft[0]
+    J, g, y = softmax_jacobian(soft)[0], 0.0 - target / soft[0], soft[0]
     figure = Figure(figsize=(10.5, 3.1), layout="constrained")
     axes = figure.subplots(1, 5, width_ratios=[3, 1, 1, 1, 1])
     parts = [(J, "softmax Jacobian\n$J = \\mathrm{diag}(y) - y\\,y^T$"), (g[:, None], "gradient\n$g = -t\\,/\\,y$"),
@@ -102,5 +110,6 @@ def collapse_figure(scores: np.ndarray, label: int) -> Figure:
             ax.text(j, i, f"{number:.3f}".replace("-", "−"), ha="center", va="center", fontsize=11)
         ax.set(xticks=[], yticks=[], title=title)
         ax.title.set_fontsize(11)
-        ax.text(-0.14 if numbers.shape[1] > 1 else -0.42, 0.5, sign, transform=ax.transAxes, fontsize=20, ha="center", va="center")
+        ax.text(-0.14 if numbers.shape[1] > 1 else -0.42, 0.5, sign, transform=ax.transAxes, fontsize=20, ha="center",
+                va="center")
     return figure

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from pathlib import Path
 
 from isbe_np.studies.agreement import TOLERANCE, Agreement
@@ -14,7 +13,7 @@ from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 
 
 def table(header: tuple[str, ...], rows: list[tuple], left: int = 1) -> str:
-    """Columns two spaces apart under a rule; the first `left` of them flush left, the others, which hold numbers, right."""
+    """Columns two spaces apart under a rule; the first `left` flush left, the others, which hold numbers, right."""
     cells = [tuple(map(str, row)) for row in (header, *rows)]
     widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
     lines = ["  ".join(cell.ljust(w) if k < left else cell.rjust(w)
@@ -38,7 +37,7 @@ def settings_line(environment: dict) -> str:
 
 def agreement_table(agreements: list[Agreement]) -> str:
     """A row for each network and pair of routes, float32 beside float64."""
-    rows = {}
+    rows: dict[tuple[str, str], dict[str, Agreement]] = {}
     for a in agreements:
         rows.setdefault((a.network, " / ".join(a.pair)), {})[a.dtype] = a
     lines = [(network, pair, *(text for dtype in TOLERANCE for text in _gaps(row[dtype])))
@@ -53,8 +52,8 @@ def _gaps(a: Agreement) -> tuple[str, str]:
 
 def head_table(heads: list[HeadCosts]) -> str:
     """A row for each number of classes and route."""
-    rows = [(f"{head.batch} x {head.classes:,}", cost.route, f"{cost.seconds * 1e6:,.1f}", *_ratio(cost), _bytes(cost.memory))
-            for head in heads for cost in head.costs]
+    rows = [(f"{head.batch} x {head.classes:,}", cost.route, f"{cost.seconds * 1e6:,.1f}", *_ratio(cost),
+             _bytes(cost.memory)) for head in heads for cost in head.costs]
     return table(("scores", "route", "median µs", "x isbe", "95 % interval", "peak memory"), rows, left=2)
 
 
@@ -70,11 +69,11 @@ def _ratio(cost: Cost) -> tuple[str, str]:
     return f"{cost.ratio.value:.3g}", f"{cost.ratio.low:.3g} to {cost.ratio.high:.3g}"
 
 
-def _bytes(count: int | None) -> str:
+def _bytes(count: float | None) -> str:
     if count is None:
         return ""
     for unit in ("B", "kB", "MB"):
-        if count < 1000:
+        if count < 999.5:  # 999.6 would be printed as 1e+03
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
@@ -90,8 +89,8 @@ def comparison_text(found: Comparison) -> str:
     measured = sum(found.seconds.values())
     parts = [
         f"{found.data}, seed {found.seed}\n{settings_line(found.environment)}",
-        "1. Do the routes agree?  largest |a - b| / largest |b|, of the head's error and of any parameter's gradient\n\n"
-        + agreement_table(found.agreements),
+        "1. Do the routes agree?  largest |a - b| / largest |b|, of the head's error and of any parameter's gradient"
+        "\n\n" + agreement_table(found.agreements),
         "2. What does the head cost?  softmax forward and backward, float32\n\n" + head_table(found.heads),
         f"3. What does a training step cost?  batch {found.steps.batch}, float32, everything included\n\n"
         + step_table(found.steps),
@@ -105,15 +104,15 @@ def comparison_text(found: Comparison) -> str:
 
 def write_json(path: str | os.PathLike, result: dict) -> None:
     """Write `result` to `path` whole or not at all; a number that is not finite is written as its name in quotes."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    path = Path(path).resolve()  # a link stays, what it points to is replaced
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with open(handle, "w", encoding="utf-8") as file:
+        with open(temporary, "w", encoding="utf-8") as file:
             json.dump(_plain(result), file, indent=1, allow_nan=False)
             file.write("\n")
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from numba import prange
 from numba.core import config
 
@@ -83,6 +84,9 @@ def jit(function=None, *, parallel=False, exact=False):
     """
     if function is None:
         return lambda f: jit(f, parallel=parallel, exact=exact)
+    if SETTINGS.DISABLE_JIT:
+        # Compiled code warns of no overflow, so that the plain code must not either.
+        return np.errstate(all="ignore")(function)
     in_a_file = os.path.isfile(function.__code__.co_filename)
     # Numba asks for the folder once, while it decorates, and only through its configuration.
     before = SETTINGS.CACHE_DIR
@@ -94,7 +98,7 @@ def jit(function=None, *, parallel=False, exact=False):
         SETTINGS.CACHE_DIR = before
     if _FOLDER and in_a_file:
         _save_one_at_a_time(kernel)
-    return _one_thread_where_small(kernel) if parallel and not SETTINGS.DISABLE_JIT else kernel
+    return _one_thread_where_small(kernel) if parallel else kernel
 
 
 def _save_one_at_a_time(kernel):

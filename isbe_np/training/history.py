@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 class History:
     """One entry an epoch in each list, in order; an epoch that was cut short leaves none.
 
-    accuracy: on the test set after the epoch. train_accuracy: of the scores as they came in training. loss: mean over the
-    epoch, empty unless asked for. gradient_norm: mean over the epoch's steps of the Euclidean norm of all gradients.
-    learning_rate: at the epoch's last step. seconds: of training, evaluation apart. steps: taken in all.
+    accuracy: on the test set after the epoch. train_accuracy: of the scores as they came in training. loss: mean over
+    the epoch, empty unless asked for. gradient_norm: mean over the epoch's steps of the Euclidean norm of all
+    gradients. learning_rate: at the epoch's last step. seconds: of training, evaluation apart. steps: taken in all.
     stopped: None, "interrupted" (Ctrl-C) or "diverged"; diagnosis: the sentence that says why it diverged.
     """
 
@@ -28,8 +28,8 @@ class History:
     def line(self) -> str:
         """The last epoch in one line."""
         loss = f"  loss {self.loss[-1]:.4f}" if self.loss else ""
-        return (f"epoch {len(self.seconds):3d}  test {self.accuracy[-1]:7.2%}  train {self.train_accuracy[-1]:7.2%}{loss}  "
-                f"gradient norm {self.gradient_norm[-1]:.3g}  {self.seconds[-1]:.1f} s")
+        return (f"epoch {len(self.seconds):3d}  test {self.accuracy[-1]:7.2%}  train {self.train_accuracy[-1]:7.2%}"
+                f"{loss}  gradient norm {self.gradient_norm[-1]:.3g}  {self.seconds[-1]:.1f} s")
 
     def as_dict(self) -> dict:
         """The same as plain lists and numbers, for JSON."""

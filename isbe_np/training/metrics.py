@@ -4,14 +4,26 @@ import numpy as np
 
 from isbe_np.checks import whole
 from isbe_np.graph import Graph
+from isbe_np.kernels.finite import all_finite
 
 
 def predict(net: Graph, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """The class of the highest score for each of x (N, *shape): (N,) int64. Ties go to the lower class."""
+    """The class of the highest score for each of x (N, *shape): (N,) int64. Ties go to the lower class.
+
+    FloatingPointError where a score is not finite: the network has diverged, and its highest score means nothing.
+    """
     size = whole("predict(batch_size)", batch_size)
     if not len(x):
         raise ValueError("predict expects at least one example; got none.")
-    return np.concatenate([net.forward(x[i:i + size]).argmax(axis=1) for i in range(0, len(x), size)])
+    return np.concatenate([_classes(net.forward(x[i:i + size]), i) for i in range(0, len(x), size)])
+
+
+def _classes(scores: np.ndarray, first: int) -> np.ndarray:
+    if not all_finite(scores.reshape(-1)):
+        n = first + int(np.argmax(~np.isfinite(scores).all(axis=1)))
+        raise FloatingPointError(f"predict expects finite scores; the network's scores of example {n} are not. Its "
+                                 f"parameters have grown too large: train it anew with a lower learning rate.")
+    return scores.argmax(axis=1)
 
 
 def accuracy(net: Graph, x: np.ndarray, y: np.ndarray, batch_size: int = 256) -> float:

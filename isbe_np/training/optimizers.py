@@ -46,7 +46,8 @@ def _number(optimizer, name, given, least, below) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not least <= number < below:
-        raise ValueError(f"{type(optimizer).__name__}({name}) expects a number from {least} to below {below}; got {given!r}.")
+        raise ValueError(f"{type(optimizer).__name__}({name}) expects a number from {least} to below {below}; "
+                         f"got {given!r}.")
     return number
 
 

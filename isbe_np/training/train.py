@@ -13,12 +13,15 @@ from isbe_np.datasets.batches import batches
 from isbe_np.graph import Graph
 from isbe_np.heads import Head
 from isbe_np.kernels.finite import all_finite, squared_norm
-from isbe_np.training.diagnosis import diagnose
+from isbe_np.training.diagnosis import diagnose, too_large
 from isbe_np.training.history import History
 from isbe_np.training.metrics import accuracy
 from isbe_np.training.optimizers import SGD, Optimizer
 from isbe_np.training.progress import Progress
 from isbe_np.training.schedules import Schedule, factor
+
+# Momentum adds up many steps: the change of one step stays so far below the largest number of the dtype.
+MARGIN = 1e6
 
 
 class Diverged(Exception):
@@ -39,26 +42,30 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     loss : also compute the head's loss. No route needs it for training, so that by default none is computed.
     progress : show a bar on a terminal, else a line an epoch, on standard error.
 
-    Ctrl-C ends training and keeps what was learnt: `History.stopped` is then "interrupted". Scores or gradients that are
-    not finite end it with "diverged" and a sentence in `History.diagnosis`, before they reach the parameters.
+    Ctrl-C ends training and keeps what was learnt: `History.stopped` is then "interrupted". Scores or gradients that
+    are not finite end it with "diverged" and a sentence in `History.diagnosis`, before they reach the parameters.
     """
     epochs, batch_size = whole("train(epochs)", epochs), whole("train(batch_size)", batch_size)
+    seed = whole("train(seed)", seed, least=0)
     optimizer = SGD(0.05, momentum=0.9) if optimizer is None else optimizer
-    _check_data(net, data)
+    for name, given, kind in (("net", net, Graph), ("head", head, Head), ("optimizer", optimizer, Optimizer)):
+        if not isinstance(given, kind):
+            raise TypeError(f"train({name}) expects an isbe_np {kind.__name__}; got {given!r}.")
+    x_train, y_train = _checked(net, data, "train")
+    x_test, y_test = _checked(net, data, "test")
     factor_at, run = factor(schedule), _Run(net, head, optimizer, loss)
     history, base = History(), optimizer.learning_rate
-    total = epochs * math.ceil(len(data.x_train) / batch_size)
+    total = epochs * math.ceil(len(x_train) / batch_size)
     try:
         for epoch in range(epochs):
             run.start_epoch()
             with Progress(progress, epoch, epochs, total // epochs) as bar:
-                for x, y in batches(data.x_train, data.y_train, batch_size, seed, epoch):
+                for x, y in batches(x_train, y_train, batch_size, seed, epoch):
                     optimizer.learning_rate = base * factor_at((history.steps + 0.5) / total)
                     run.step(x, y, history.steps)
                     history.steps += 1
                     bar.advance()
-                run.end_epoch(history)
-                history.accuracy.append(accuracy(net, data.x_test, data.y_test))
+                run.end_epoch(history, x_test, y_test)
                 bar.finish(history.line())
     except KeyboardInterrupt:
         history.stopped = "interrupted"
@@ -82,28 +89,38 @@ class _Run:
 
     def step(self, x: np.ndarray, y: np.ndarray, number: int) -> None:
         """Scores, soft scores, error, gradients, update: the whole of learning from one batch."""
+        rate = self.optimizer.learning_rate
         scores = self.net.forward(x, training=True)
         if not all_finite(scores.reshape(-1)):
-            raise Diverged(diagnose(self.net, number, self.optimizer.learning_rate))
-        self.head.forward(scores)
+            raise Diverged(diagnose(self.net, number, rate, "the scores"))
         try:
+            self.head.forward(scores)
             error = self.head.backward(y)
+            loss = float(np.sum(self.head.loss(y))) if self.with_loss else 0.0
         except FloatingPointError as refusal:
-            raise Diverged(diagnose(self.net, number, self.optimizer.learning_rate, str(refusal))) from refusal
+            raise Diverged(diagnose(self.net, number, rate, "what the head computes", str(refusal))) from refusal
         self.net.backward(error)
         norm = math.sqrt(squared_norm(self.net.grads))
         if not math.isfinite(norm):
-            raise Diverged(diagnose(self.net, number, self.optimizer.learning_rate))
-        if self.with_loss:
-            self.loss += float(np.sum(self.head.loss(y))) * (len(y) if self.head.reduction == "mean" else 1)
+            raise Diverged(diagnose(self.net, number, rate, "the norm of the gradient"))
+        if rate * norm > float(np.finfo(self.net.dtype).max) / MARGIN:
+            raise Diverged(diagnose(self.net, number, rate, "the change of the parameters", too_large(rate)))
         self.optimizer.step(self.net)
+        self.loss += loss * (len(y) if self.head.reduction == "mean" else 1)
         self.norm += norm
         self.steps += 1
         self.seen += len(y)
         self.right += int(np.count_nonzero(scores.argmax(axis=1) == y))
 
-    def end_epoch(self, history: History) -> None:
-        history.seconds.append(time.perf_counter() - self.started)
+    def end_epoch(self, history: History, x_test: np.ndarray, y_test: np.ndarray) -> None:
+        """Evaluate, and only then write anything down: an epoch that is cut short leaves no entry."""
+        seconds = time.perf_counter() - self.started
+        try:
+            reached = accuracy(self.net, x_test, y_test)
+        except FloatingPointError:
+            raise Diverged(diagnose(self.net, history.steps, self.optimizer.learning_rate, "the scores")) from None
+        history.accuracy.append(reached)
+        history.seconds.append(seconds)
         history.train_accuracy.append(self.right / self.seen)
         history.gradient_norm.append(self.norm / self.steps)
         history.learning_rate.append(self.optimizer.learning_rate)
@@ -111,15 +128,27 @@ class _Run:
             history.loss.append(self.loss / self.seen)
 
 
-def _check_data(net: Graph, data: Dataset) -> None:
-    """Refuse, before the first step, images that the network cannot take and labels that do not match them."""
-    shape = net.nodes[0].shape
-    for part in ("train", "test"):
+def _checked(net: Graph, data: Dataset, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of one part; refused, before the first step, where they do not fit `net` or each other."""
+    try:
         x, y = getattr(data, f"x_{part}"), np.asarray(getattr(data, f"y_{part}"))
-        x = float_array(f"train(data.x_{part})", x, net.dtype)
-        if x.shape[1:] != shape or len(x) == 0:
-            raise ValueError(f"train(data.x_{part}) expects shape (N, {', '.join(map(str, shape))}) with N of at least 1, "
-                             f"as {net!r} takes; got {x.shape}.")
-        if y.shape != (len(x),) or y.dtype.kind not in "iu":
-            raise ValueError(f"train(data.y_{part}) expects one whole-number label for each of {len(x)} examples; "
-                             f"got shape {y.shape} of {y.dtype}.")
+    except AttributeError:
+        raise TypeError(f"train(data) expects x_train, y_train, x_test and y_test, such as datasets.load returns; got "
+                        f"a {type(data).__name__} without them.") from None
+    x = float_array(f"train(data.x_{part})", x, net.dtype)
+    shape, classes = net.nodes[0].shape, net.nodes[-1].shape[0]
+    if x.shape[1:] != shape or len(x) == 0:
+        raise ValueError(f"train(data.x_{part}) expects shape (N, {', '.join(map(str, shape))}) with N of at least 1, "
+                         f"as {net!r} takes; got {x.shape}.")
+    if not all_finite(x.reshape(-1)):
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+        raise ValueError(f"train(data.x_{part}) expects finite numbers; got {x[place]} at {place}. Clean the data, for "
+                         f"example with np.nan_to_num.")
+    if y.shape != (len(x),) or y.dtype.kind not in "iu":
+        raise ValueError(f"train(data.y_{part}) expects one whole-number label for each of {len(x)} examples; "
+                         f"got shape {y.shape} of {y.dtype}.")
+    wrong = np.flatnonzero((y < 0) | (y >= classes))
+    if wrong.size:
+        raise ValueError(f"train(data.y_{part}) expects labels from 0 to {classes - 1}, one for each of the network's "
+                         f"{classes} scores; label {wrong[0]} is {y[wrong[0]]}.")
+    return x, y

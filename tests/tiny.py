@@ -1,0 +1,53 @@
+"""Data and networks so small that a training takes milliseconds, and not much longer without the compiler."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import isbe_np as isbe
+
+CLASSES = 3
+# Without the compiler a kernel is NumPy on single numbers, which warns of what a test lets overflow on purpose.
+plain_python_warns = pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+
+
+def dataset(train=24, test=12, dtype=np.float32):
+    """Images (1, 2, 2) in three well separated heaps."""
+    random = np.random.default_rng(5)
+    middles = 0.9 * np.eye(CLASSES, 4).reshape(CLASSES, 1, 2, 2)
+    labels = np.arange(train + test) % CLASSES
+    images = (middles[labels] + random.normal(0, 0.02, (train + test, 1, 2, 2))).astype(dtype)
+    return isbe.datasets.Dataset("heaps", images[:train], labels[:train], images[train:], labels[train:],
+                                 ("a", "b", "c"), "Three heaps.")
+
+
+def replaced(**parts):
+    """`dataset` with some of its arrays exchanged."""
+    return dataclasses.replace(dataset(), **parts)
+
+
+def net(seed=0, dtype=np.float32):
+    """A perceptron 4-8-3."""
+    return isbe.Sequential((1, 2, 2), isbe.Flatten(), isbe.Dense(8), isbe.ReLU(), isbe.Dense(CLASSES), seed=seed,
+                           dtype=dtype)
+
+
+def linear(seed=0, dtype=np.float32):
+    """One dense layer."""
+    return isbe.Sequential((1, 2, 2), isbe.Flatten(), isbe.Dense(CLASSES), seed=seed, dtype=dtype)
+
+
+def study(monkeypatch):
+    """Let commands and studies know two tiny networks alone, and heads of few classes."""
+    import isbe_np.studies.compare as compare
+    from isbe_np.networks import NETWORKS
+    from isbe_np.training.recipes import RECIPES, Recipe
+
+    for name in list(NETWORKS):
+        monkeypatch.delitem(NETWORKS, name)
+        monkeypatch.delitem(RECIPES, name)
+    for name, make in (("tiny", net), ("linear", linear)):
+        monkeypatch.setitem(NETWORKS, name, make)
+        monkeypatch.setitem(RECIPES, name, Recipe(epochs=2, batch_size=6, learning_rate=0.1, weight_decay=0.0))
+    monkeypatch.setattr(compare, "HEADS", ((4, 3, 2), (4, 6, 2)))
