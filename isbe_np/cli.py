@@ -1,7 +1,8 @@
 """The command line: `isbe`, or `python -m isbe_np`. Every subcommand is a thin call into one module.
 
 Exit codes: 0 done; 1 the run itself went wrong (training diverged, a file failed its check); 2 unusable arguments or
-input; 130 interrupted with Ctrl-C, after what there was so far has been written.
+input; 130 interrupted with Ctrl-C, after what there was so far has been written. With ISBE_DEBUG=1 an error shows
+where it arose.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 from isbe_np import datasets
-from isbe_np.checks import nearest
+from isbe_np.checks import nearest, whole
 from isbe_np.environment import describe
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
+from isbe_np.kernels.jit import nothing_compiled
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, SGD, train
 from isbe_np.training.recipes import RECIPES
@@ -28,7 +32,10 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = _parser().parse_args(arguments)
+    try:
+        given = _parser().parse_args(arguments)
+    except SystemExit as stop:  # after --help, or arguments that argparse has refused
+        return stop.code if isinstance(stop.code, int) else 2
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without µ shows "?" rather than lose the results
@@ -45,8 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="isbe", description="Learn, test and time one idea: a classifier's softmax "
+    parser = _Parser(prog="isbe", description="Learn, test and time one idea: a classifier's softmax "
                                      "Jacobian times its cross-entropy gradient is softmax(scores) - target.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -56,21 +70,21 @@ def _parser() -> argparse.ArgumentParser:
                          help=f"network to time and train: {', '.join(NETWORKS)} (%(default)s)")
     compare.add_argument("--routes", nargs=2, default=["isbe", "fused"], metavar="ROUTE",
                          help=f"the two to train by, of {', '.join(ROUTES)} (isbe fused)")
-    compare.add_argument("--epochs", type=int, default=2, help="of each training (%(default)s)")
-    compare.add_argument("--batch-size", type=int, default=128, help="(%(default)s)")
-    compare.add_argument("--images", type=int, nargs=2, default=[10000, 2000], metavar=("TRAIN", "TEST"),
+    compare.add_argument("--epochs", type=_count, default=2, help="of each training (%(default)s)")
+    compare.add_argument("--batch-size", type=_count, default=128, help="(%(default)s)")
+    compare.add_argument("--images", type=_count, nargs=2, default=[10000, 2000], metavar=("TRAIN", "TEST"),
                          help="how many images to train and to test on (10000 2000)")
-    compare.add_argument("--rounds", type=int, default=40, help="timed rounds of a training step (%(default)s)")
+    compare.add_argument("--rounds", type=_count, default=40, help="timed rounds of a training step (%(default)s)")
     compare.add_argument("--out", type=Path, metavar="DIR", help="folder for PNG figures")
     _add_common(compare, _compare)
 
     trainer = commands.add_parser("train", help="train a network; what is not given comes from the network's recipe")
-    _add_data(trainer, "mnist")
+    _add_data(trainer, "digits")
     trainer.add_argument("--net", default="lenet5", help=f"{', '.join(NETWORKS)} (%(default)s)")
     trainer.add_argument("--normalizer", default="softmax", help=f"{', '.join(NORMALIZERS)} (%(default)s)")
     trainer.add_argument("--route", default="isbe", help=f"{', '.join(ROUTES)} (%(default)s)")
-    trainer.add_argument("--epochs", type=int)
-    trainer.add_argument("--batch-size", type=int)
+    trainer.add_argument("--epochs", type=_count)
+    trainer.add_argument("--batch-size", type=_count)
     trainer.add_argument("--learning-rate", type=float, help="the schedule's peak")
     trainer.add_argument("--weight-decay", type=float)
     trainer.add_argument("--schedule", help=", ".join(SCHEDULES))
@@ -88,13 +102,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    """An argument that counts something, at least 1."""
+    try:
+        return whole("this option", int(text))
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"expects a whole number of at least 1; got {text}") from fault
+
+
 def _add_data(parser, default: str) -> None:
     parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} (%(default)s)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
 
 
 def _add_common(parser, run) -> None:
-    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the parameters and the batches (%(default)s)")
     _add_json(parser, run)
 
 
@@ -131,13 +153,23 @@ def _write_json(given, result: dict) -> None:
         print(f"Results are in {given.json}")
 
 
+def _announce_compiling() -> None:
+    if nothing_compiled():
+        print("Compiling kernels, which is done once and may take half a minute ...", file=sys.stderr)
+
+
 def _compare(given) -> int:
     from isbe_np.report import comparison_text
     from isbe_np.studies.compare import compare
     nearest("--net", given.net, tuple(NETWORKS))
+    for route in given.routes:
+        nearest("--routes", route, ROUTES)
     images = dict(zip(("train", "test"), given.images, strict=True))
-    data = datasets.load(given.data, given.data_dir, seed=given.seed, **images)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+    data = datasets.load(given.data, given.data_dir, **images)
+    _announce_compiling()
+    # The second process dies of Ctrl-C at once and in silence; this one says that the run was interrupted.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), signal.signal,
+                             (signal.SIGINT, signal.SIG_DFL)) as executor:
         found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds,
                         executor=executor)
     _write_json(given, found.as_dict())
@@ -166,6 +198,7 @@ def _train(given) -> int:
     optimizer = SGD(chosen["learning_rate"], momentum=recipe.momentum, weight_decay=chosen["weight_decay"])
     data = datasets.load(given.data, given.data_dir)
     net = NETWORKS[given.net](seed=given.seed)
+    _announce_compiling()
     print(f"{given.net} on {data.source}\n{head}, SGD with momentum {recipe.momentum}, "
           + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items()) + f", seed {given.seed}")
     history = train(net, head, data, chosen["epochs"], chosen["batch_size"], optimizer, given.seed, chosen["schedule"],
@@ -184,6 +217,8 @@ def _train(given) -> int:
 def _data(given) -> int:
     from isbe_np.report import table
     if given.action == "list":
+        if given.name is not None:
+            raise ValueError(f"list shows every data set and takes no name; got {given.name!r}. Leave it out.")
         rows = datasets.available(given.data_dir)
         print(table(("name", "what", "where"), [(r.name, r.description, r.found or "not here") for r in rows], left=3))
         _write_json(given, {r.name: {"description": r.description, "found": r.found} for r in rows})

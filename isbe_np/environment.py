@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+from importlib.metadata import PackageNotFoundError, version
 
 import llvmlite
 import llvmlite.binding
-import matplotlib
 import numba
 import numpy as np
 
@@ -18,12 +18,12 @@ def describe() -> dict:
     """Versions, machine and settings as plain text and numbers, for printing and for JSON."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
-        "isbe_np": _version(),
+        "isbe_np": _version("isbe_np"),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "llvmlite": llvmlite.__version__,
-        "matplotlib": matplotlib.__version__,
+        "matplotlib": _version("matplotlib"),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": llvmlite.binding.get_host_cpu_name(),
         "cores": os.cpu_count(),
@@ -36,10 +36,9 @@ def describe() -> dict:
     }
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+def _version(package: str) -> str:
     try:
-        return version("isbe_np")
+        return version(package)
     except PackageNotFoundError:
         return "not installed"
 

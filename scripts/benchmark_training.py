@@ -52,10 +52,15 @@ def torch_layers(name):
     """Our network's layers as PyTorch's."""
     import torch.nn as nn
     for node in NETWORKS[name]().nodes[1:]:
-        layer, shape = node.layer, node.inputs[0].shape
-        yield {"Conv2D": lambda: nn.Conv2d(shape[0], layer.filters, layer.kernel, layer.stride, layer.padding),
-               "Dense": lambda: nn.Linear(shape[0], layer.units), "ReLU": nn.ReLU, "Flatten": nn.Flatten,
-               "MaxPool2D": lambda: nn.MaxPool2d(layer.size, layer.stride, layer.padding)}[type(layer).__name__]()
+        match node.layer:
+            case isbe.Conv2D() as layer:
+                yield nn.Conv2d(node.inputs[0].shape[0], layer.filters, layer.kernel, layer.stride, layer.padding)
+            case isbe.Dense() as layer:
+                yield nn.Linear(node.inputs[0].shape[0], layer.units)
+            case isbe.MaxPool2D() as layer:
+                yield nn.MaxPool2d(layer.size, layer.stride, layer.padding)
+            case layer:
+                yield {"ReLU": nn.ReLU, "Flatten": nn.Flatten}[type(layer).__name__]()
 
 
 def main():

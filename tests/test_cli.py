@@ -167,9 +167,9 @@ def test_a_diverged_training_is_diagnosed(small, tmp_path, capsys):
     (["--route", "isb"], "Did you mean 'isbe'?"),
     (["--data", "mnits"], "Did you mean 'mnist'?"),
     (["--schedule", "constnat"], "--schedule expects one of 'constant', 'warm_up_and_decay'; got 'constnat'. Did you"),
-    (["--epochs", "-1"], "epochs) expects a whole number of at least 1; got -1"),
-    (["--epochs", "0"], "epochs) expects a whole number of at least 1; got 0"),
-    (["--batch-size", "0"], "batch_size) expects a whole number of at least 1; got 0"),
+    (["--epochs", "-1"], "--epochs: expects a whole number of at least 1; got -1"),
+    (["--epochs", "0"], "--epochs: expects a whole number of at least 1; got 0"),
+    (["--batch-size", "0"], "--batch-size: expects a whole number of at least 1; got 0"),
     (["--learning-rate", "nan"], "learning_rate) expects a number from 0 to below inf; got nan"),
     (["--learning-rate", "-1"], "learning_rate) expects a number from 0 to below inf; got -1"),
     (["--weight-decay", "inf"], "weight_decay) expects a number from 0 to below inf; got inf"),
@@ -183,8 +183,7 @@ def test_train_refuses_in_one_sentence_that_names_the_culprit(small, refused, tm
 
 @pytest.mark.parametrize("arguments", [["--epochs", "two"], ["--learning-rate", "fast"], ["--speed", "9"]])
 def test_what_is_no_number_or_no_option_is_refused_by_the_parser(arguments, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        cli.main([*TRAIN, *arguments])
+    assert cli.main([*TRAIN, *arguments]) == 2
     assert arguments[0] in capsys.readouterr().err
 
 
@@ -213,7 +212,7 @@ def test_compare_writes_json_and_figures(small, tmp_path, capsys):
                      "--out", str(folder)]) == 0
     found = json.loads(file.read_text())
     assert [twin["route"] for twin in found["twins"]] == ["jacobian", "fused"] and found["seed"] == 5
-    assert small.asked["seed"] == 5 and len(found["twins"][0]["history"]["accuracy"]) == 1
+    assert "seed" not in small.asked and len(found["twins"][0]["history"]["accuracy"]) == 1
     assert sorted(os.listdir(folder)) == ["agreement.png", "cost.png", "training.png"]
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in os.listdir(folder))
     assert sorted(os.listdir(tmp_path)) == ["a.json", "new"] and str(folder / "cost.png") in capsys.readouterr().out
@@ -258,8 +257,8 @@ def test_a_terminal_without_greek_letters_loses_no_results(small, monkeypatch):
     (["--net", "leenet5"], "--net expects one of 'tiny', 'linear'; got 'leenet5'"),
     (["--routes", "isbe", "fusd"], "got 'fusd'. Did you mean 'fused'?"),
     (["--data", "digit"], "got 'digit'. Did you mean 'digits'?"),
-    (["--epochs", "-1"], "epochs expects a whole number of at least 1; got -1"),
-    (["--batch-size", "0"], "batch_size expects a whole number of at least 1; got 0"),
+    (["--epochs", "-1"], "--epochs: expects a whole number of at least 1; got -1"),
+    (["--batch-size", "0"], "--batch-size: expects a whole number of at least 1; got 0"),
     (["--rounds", "1"], "rounds expects a whole number of at least 2; got 1"),
 ])
 def test_compare_refuses_in_one_sentence_that_names_the_culprit(small, refused, tmp_path, arguments, words):
@@ -381,8 +380,7 @@ def test_debugging_shows_the_traceback(small, monkeypatch):
 
 @pytest.mark.parametrize("command", [[], ["compare"], ["train"], ["data"], ["info"]], ids=" ".join)
 def test_every_command_has_help(command, capsys):
-    with pytest.raises(SystemExit, match="0"):
-        cli.main([*command, "--help"])
+    assert cli.main([*command, "--help"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("usage: isbe") and "None" not in out
 
@@ -400,7 +398,8 @@ def test_a_mistake_is_one_sentence_in_a_process_too():
 
 def test_no_command_is_an_error_of_usage():
     done = run()
-    assert done.returncode == 2 and "usage: isbe" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2
+    assert done.stderr == "isbe: the following arguments are required: COMMAND. See isbe --help.\n"
 
 
 def test_importing_the_package_draws_in_no_plotting_and_no_downloader():

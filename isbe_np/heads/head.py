@@ -91,7 +91,7 @@ class Head:
 
     @property
     def soft(self) -> np.ndarray:
-        """Soft scores (N, C) of the last forward: the array that it returned."""
+        """Soft scores (N, C) of the last forward; leave them unchanged until `backward` is done."""
         return self._after_forward(self._soft)
 
     def _after_forward(self, array):
@@ -102,8 +102,9 @@ class Head:
     def forward(self, scores: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Soft scores (N, C) of the scores (N, C), float32 or float64, in a fresh array or in `out`.
 
-        The head keeps both arrays, not copies: leave them unchanged until `backward` and `loss` are done.
-        Raises ValueError for scores that are not (N, C), or that have no soft scores (NaN, infinity).
+        The head keeps `scores`, and `out` where one is given, and not copies: leave them unchanged until `backward` and
+        `loss` are done. What is returned without `out` is yours. Raises ValueError for scores that are not (N, C), or
+        that have no soft scores (NaN, infinity); FloatingPointError where a normalizer of yours returns none.
         """
         self._scores = self._soft = None
         scores = float_array("Head.forward", scores)
@@ -111,7 +112,7 @@ class Head:
             raise ValueError(f"Head.forward expects scores of shape (N, C) with C >= 1; got {scores.shape}.")
         soft = _room("Head.forward", out, scores)
         if not isinstance(self.normalizer, Softmax):
-            _refuse_nonfinite("scores must be finite", scores)
+            _refuse_nonfinite(ValueError, "scores must be finite", scores)
         with np.errstate(all="ignore"):
             if self._takes_out:
                 self.normalizer.forward(scores, out=soft)
@@ -120,9 +121,9 @@ class Head:
         if isinstance(self.normalizer, Softmax):
             _refuse_bad_row(self.normalizer, scores, soft)
         elif not self._takes_out:
-            _refuse_nonfinite("the normalizer must return finite soft scores", soft)
+            _refuse_nonfinite(FloatingPointError, "the normalizer must return finite soft scores", soft)
         self._scores, self._soft = scores, soft
-        return soft
+        return soft.copy() if out is None else out
 
     def backward(self, targets, out: np.ndarray | None = None) -> np.ndarray:
         """Error (N, C) to send back to the network, in a fresh array or in `out`.
@@ -199,10 +200,10 @@ def _shaped(soft, shape):
     return soft
 
 
-def _refuse_nonfinite(what, array):
+def _refuse_nonfinite(kind, what, array):
     if not np.isfinite(array).all():
         n, c = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(f"Head.forward: {what}; row {n}, class {c} is {array[n, c]}.")
+        raise kind(f"Head.forward: {what}; row {n}, class {c} is {array[n, c]}.")
 
 
 def _refuse_bad_row(softmax, scores, soft):

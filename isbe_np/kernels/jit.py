@@ -74,6 +74,11 @@ def cache_folder() -> Path | None:
 _FOLDER = cache_folder()
 
 
+def nothing_compiled() -> bool:
+    """True when the next kernel must be compiled: no compiled code is kept, as at the first run, and the JIT is on."""
+    return not SETTINGS.DISABLE_JIT and (_FOLDER is None or not any(_FOLDER.rglob("*.nbi")))
+
+
 def jit(function=None, *, parallel=False, exact=False):
     """Compile a kernel at its first call with each dtype, and keep the result in `cache_folder`.
 
@@ -110,7 +115,8 @@ def _save_one_at_a_time(kernel):
     save = kernel._cache.save_overload
 
     def save_alone(signature, compiled):
-        with _lock(_FOLDER / "lock"):
+        # What cannot be kept, on a full disk say, is compiled again next time.
+        with contextlib.suppress(OSError), _lock(_FOLDER / "lock"):
             save(signature, compiled)
     kernel._cache.save_overload = save_alone
 

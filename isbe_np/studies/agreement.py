@@ -35,15 +35,18 @@ class Agreement:
 def agreement(name: str, net: Graph, head: Head, x: np.ndarray, y: np.ndarray,
               routes: tuple[str, ...] = ROUTES) -> list[Agreement]:
     """One `Agreement` for each pair of routes, for a batch x (N, *shape) with targets y; `head.route` is left as it was."""
+    if not net.parameters():
+        raise ValueError(f"agreement compares parameter gradients, and {net!r} has no parameters. Add a layer that has some.")
     before = head.route
     head.forward(net.forward(x))
     errors, gradients = {}, {}
-    for route in routes:
-        head.route = route
-        errors[route] = head.backward(y)
-        net.backward(errors[route])
-        gradients[route] = {parameter.name: parameter.grad.copy() for parameter in net.parameters()}
-    head.route = before
+    try:
+        for head.route in routes:
+            errors[head.route] = head.backward(y)
+            net.backward(errors[head.route])
+            gradients[head.route] = {parameter.name: parameter.grad.copy() for parameter in net.parameters()}
+    finally:
+        head.route = before
     found = []
     for a, b in combinations(routes, 2):
         gaps = {key: relative_difference(gradients[a][key], gradients[b][key]) for key in gradients[a]}

@@ -123,8 +123,8 @@ def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch
 def _agreement_words(agreements: list[Agreement]) -> str:
     parts = []
     for dtype, tolerance in TOLERANCE.items():
-        gaps = [max(a.head, a.gradient) for a in agreements if a.dtype == dtype]
-        parts.append(f"{max(gaps):.1e} in {dtype} (rounding allows {tolerance:.0e})")
+        gaps = [gap for a in agreements if a.dtype == dtype for gap in (a.head, a.gradient)]
+        parts.append(f"{np.max(gaps):.1e} in {dtype} (rounding allows {tolerance:.0e})")
     nets = ", ".join(dict.fromkeys(a.network for a in agreements))
     if all(a.within for a in agreements):
         return f"The routes agree: no error and no parameter gradient of {nets} differs by more than {' and '.join(parts)}."
@@ -149,7 +149,7 @@ def _step_words(steps: StepCosts) -> list[str]:
 
 
 def _twin_words(twins: list[Twin]) -> list[str]:
-    if len(twins) < 2 or any(not twin.history.accuracy for twin in twins):
+    if len(twins) < 2 or any(twin.history.stopped or not twin.history.accuracy for twin in twins):
         return ["The two trainings were not finished, so that nothing can be said of them."]
     one, two = twins
     return [f"Trained by {one.route} and by {two.route} from one seed, the network reaches {one.history.accuracy[-1]:.2%} and "

@@ -12,7 +12,9 @@ from numba.core import event
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """max |a - b| / max |b|: 0 when equal, NaN when either holds one, infinite when only b is zero throughout."""
+    """max |a - b| / max |b|: 0 when equal, NaN when either holds NaN or infinity, infinite when only b is zero throughout."""
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return float("nan")
     gap = np.max(np.abs(a.astype(np.float64) - b), initial=0.0)
     scale = np.max(np.abs(b), initial=0.0)
     return float(gap / scale) if scale else (0.0 if gap == 0 else float("inf"))

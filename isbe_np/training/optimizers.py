@@ -14,6 +14,7 @@ class Optimizer:
     """Base of all optimizers. One optimizer serves one network; `learning_rate` may be changed between steps."""
 
     slots = 0
+    settings: tuple[str, ...] = ("learning_rate", "weight_decay")
 
     def __init__(self, learning_rate: float, weight_decay: float):
         self.learning_rate = _number(self, "learning_rate", learning_rate, 0, math.inf)
@@ -37,7 +38,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no update.")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(learning_rate={self.learning_rate})"
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in self.settings)})"
 
 
 def _number(optimizer, name, given, least, below) -> float:
@@ -56,6 +57,8 @@ class SGD(Optimizer):
 
     learning_rate η, momentum μ (0 for none), weight_decay λ: PyTorch's conventions.
     """
+
+    settings = ("learning_rate", "momentum", "nesterov", "weight_decay")
 
     def __init__(self, learning_rate: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0):
         super().__init__(learning_rate, weight_decay)
@@ -78,6 +81,7 @@ class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, algorithm 1); weight decay is added to the gradient."""
 
     slots = 2
+    settings = ("learning_rate", "betas", "epsilon", "weight_decay")
     decoupled = False
 
     def __init__(self, learning_rate: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8,

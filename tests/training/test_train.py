@@ -6,6 +6,7 @@ import signal
 import sys
 from types import SimpleNamespace
 
+import numba
 import numpy as np
 import pytest
 import tiny
@@ -405,3 +406,19 @@ def test_an_optimizer_serves_one_network():
     train(optimizer=optimizer)
     with pytest.raises(ValueError, match="make a new optimizer for each network"):
         train(optimizer=optimizer)
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT or numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+def test_one_thread_and_two_train_to_the_same_bits():
+    """Every task owns what it writes, and no sum is split between threads. Batches are large enough to be shared."""
+    data = isbe.datasets.load("digits", train=300, test=50)
+    finals = []
+    for count in (1, 2):
+        isbe.set_threads(count)
+        try:
+            net = isbe.networks.lenet5(seed=1)
+            isbe.train(net, isbe.Head("softmax"), data, epochs=2, optimizer=isbe.SGD(0.05, momentum=0.9), progress=False)
+        finally:
+            isbe.set_threads(numba.config.NUMBA_NUM_THREADS)
+        finals.append(net.values.copy())
+    assert (finals[0] == finals[1]).all()
