@@ -9,6 +9,7 @@
 """
 
 from isbe_np import datasets, networks
+from isbe_np.gradient_check import GradientError, check_gradients
 from isbe_np.graph import Graph, Sequential
 from isbe_np.heads import LOSSES, NORMALIZERS, REDUCTIONS, ROUTES, Head, Normalizer, softmax_jacobian
 from isbe_np.kernels.jit import set_threads
@@ -34,7 +35,7 @@ from isbe_np.training import SGD, Adam, AdamW, History, accuracy, predict, train
 
 __all__ = [
     "GELU", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "AveragePool2D", "Conv2D",
-    "Dense", "Dropout", "Flatten", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LeakyReLU",
-    "MaxPool2D", "Normalizer", "ReLU", "Sequential", "Sigmoid", "Tanh", "accuracy", "datasets", "networks", "predict",
-    "set_threads", "softmax_jacobian", "train",
+    "Dense", "Dropout", "Flatten", "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input",
+    "Layer", "LeakyReLU", "MaxPool2D", "Normalizer", "ReLU", "Sequential", "Sigmoid", "Tanh", "accuracy",
+    "check_gradients", "datasets", "networks", "predict", "set_threads", "softmax_jacobian", "train",
 ]

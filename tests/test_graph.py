@@ -332,3 +332,20 @@ def test_read_only_batches_are_taken_and_left_alone(random):
     net.forward(x)
     net.backward(np.ones((3, 10), np.float32), input_gradient=True)
     assert (x == kept).all()
+
+
+def test_a_layer_that_replaces_its_output_is_told_to_fill_it():
+    class Twice(isbe.Layer):
+        def forward(self, step):
+            step.y = 2 * step.x
+
+        def backward(self, step):
+            step.dx = 2 * step.dy
+
+    net = isbe.Sequential((3,), Twice())
+    with pytest.raises(AttributeError, match=r"write step.y\[...\] = ..."):
+        net.forward(batch(2, 3))
+    Twice.forward = lambda self, step: np.multiply(2, step.x, out=step.y)
+    net.forward(batch(2, 3))
+    with pytest.raises(AttributeError, match=r"write step.dx\[...\] = ..."):
+        net.backward(batch(2, 3), input_gradient=True)

@@ -78,6 +78,20 @@ class Step:
         """The gradient by the first input, an array, or None where nobody needs it."""
         return self.dxs[0]
 
+    @dx.setter
+    def dx(self, value: Any) -> None:
+        self._keep("dx", self.dxs[0], value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "y" and name in self.__dict__:
+            self._keep(name, self.y, value)
+        object.__setattr__(self, name, value)
+
+    def _keep(self, name: str, array: Any, value: Any) -> None:
+        """`step.y += 1` hands back the same array; another one would be lost, as the graph reads the planned one."""
+        if value is not array:
+            raise AttributeError(f"A layer fills step.{name}, it cannot replace it: write step.{name}[...] = ... instead.")
+
 
 class Node:
     """One value of a graph: what `layer` makes of `inputs`; `shape` leaves the batch out."""
