@@ -152,6 +152,9 @@ def _twin_words(twins: list[Twin]) -> list[str]:
     if len(twins) < 2 or any(twin.history.stopped or not twin.history.accuracy for twin in twins):
         return ["The two trainings were not finished, so that nothing can be said of them."]
     one, two = twins
+    apart = ("" if two.distance < 1e-5 else
+             " Each step agrees to rounding (above), but float32 rounding grows from step to step where ReLU and max pooling "
+             "switch, as it would between two orders of summation.")
     return [f"Trained by {one.route} and by {two.route} from one seed, the network reaches {one.history.accuracy[-1]:.2%} and "
             f"{two.history.accuracy[-1]:.2%}; after {two.history.steps} steps its parameters differ by {two.distance:.1e} "
-            f"of the largest."]
+            f"of the largest.{apart}"]
