@@ -86,12 +86,15 @@ def check_gradients(subject, *x, targets=None, tolerance: float = 1e-6, step: fl
     tolerance : largest error allowed, relative to the largest element of the gradient (2e-9 is usual, 1e-3 a fault).
     step : h of the differences; seed : of the random r, and of a layer's parameters.
 
-    Raises GradientError; ValueError where the check would prove nothing (a gradient that is zero, too many kinks) and for
+    Raises GradientError; ValueError where the check would prove nothing (a gradient that is zero or tiny, many kinks) and for
     input that does not fit; TypeError for what cannot be checked.
     """
     arrays = [float_array("check_gradients(x)", array, np.float64).copy() for array in x]
     if not arrays or any(array.size == 0 for array in arrays):
         raise ValueError("check_gradients expects at least one array x that is not empty; got none. Pass a batch.")
+    if isinstance(subject, (Layer, Graph)) and any(array.ndim < 2 for array in arrays):
+        raise ValueError(f"check_gradients expects x with the batch as its first axis for {subject!r}, such as (4, 10); got "
+                         f"shape {min((array.shape for array in arrays), key=len)}.")
     what = _subject(subject, arrays, targets, seed)
     kept = {name: array.copy() for name, array in what.arrays.items()}
     gradients = {name: np.array(gradient) for name, gradient in what.gradients().items()}
@@ -109,13 +112,13 @@ def check_gradients(subject, *x, targets=None, tolerance: float = 1e-6, step: fl
 def _compare_twice(subject, name, gradient, again, array):
     if gradient.shape != array.shape:
         raise GradientError(f"{subject}: the gradient by {name} has shape {gradient.shape}; expected {array.shape}.")
-    if gradient.tobytes() != np.asarray(again).tobytes():
-        place = tuple(int(i) for i in np.argwhere(gradient != again)[0])
-        raise GradientError(f"{subject}: backward run twice gives two gradients by {name}: {gradient[place]!r} and then "
-                            f"{again[place]!r} at {place}. Does it add to what an earlier pass left?")
     if not np.isfinite(gradient).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(gradient))[0])
         raise GradientError(f"{subject}: the gradient by {name} is {gradient[place]} at {place}.")
+    if (gradient != again).any():
+        place = tuple(int(i) for i in np.argwhere(gradient != again)[0])
+        raise GradientError(f"{subject}: backward run twice gives two gradients by {name}: {gradient[place]!r} and then "
+                            f"{again[place]!r} at {place}. Does it add to what an earlier pass left?")
 
 
 def _check(what, name, array, gradient, tolerance, step) -> Checked:
@@ -129,6 +132,10 @@ def _check(what, name, array, gradient, tolerance, step) -> Checked:
     if scale <= noise and not np.abs(gradient).max() > noise:
         raise ValueError(f"check_gradients: the gradient of {what.name} by {name} is zero throughout, so that the check would "
                          f"prove nothing. Choose x where it is not, or another seed.")
+    if noise > 1e-3 * max(scale, np.abs(gradient).max()):
+        raise ValueError(f"check_gradients: the gradient of {what.name} by {name}, at most {scale:.1e}, is too small beside "
+                         f"its value {middle:.1e}, whose rounding would hide a fault. Scale the function, or take off a "
+                         f"constant.")
     error = np.where(kinks, 0.0, np.abs(gradient - differences))
     wrong = error > tolerance * scale + noise
     if wrong.any():
@@ -149,11 +156,13 @@ def _difference(loss, array, place, step, middle, noise):
     """
     def halves(h):
         kept = array[place]
-        array[place] = kept + h
-        above = loss()
-        array[place] = kept - h
-        below = loss()
-        array[place] = kept
+        try:
+            array[place] = kept + h
+            above = loss()
+            array[place] = kept - h
+            below = loss()
+        finally:
+            array[place] = kept
         return (above - middle) / h, (middle - below) / h
 
     right, left = halves(step)
@@ -187,15 +196,27 @@ def _graph(net: Graph, arrays, seed, name) -> _Subject:
                         f"small faults. Make it with dtype=np.float64.")
     if len(arrays) != 1:
         raise ValueError(f"check_gradients expects one array x for a graph; got {len(arrays)}.")
-    x = arrays[0]
-    weights = np.random.default_rng(seed).normal(size=net.forward(x).shape)
+    x, draws = arrays[0], net.random.bit_generator.state
     named = {"its input": x} | {parameter.name: parameter.value for parameter in net.parameters()}
 
+    def forward():
+        # As in training, with the same random numbers in every pass: a Dropout drops the same values.
+        net.random.bit_generator.state = draws
+        return net.forward(x, training=True)
+
+    weights = np.random.default_rng(seed).normal(size=forward().shape)
+
     def gradients():
-        net.forward(x)
+        forward()
+        before = {node: net.value(node) for node in net.names.values()}
         by_input = net.backward(weights, input_gradient=True)
+        for node, value in before.items():
+            if (node == "input" and (value != x).any()) or (net.value(node) != value).any():
+                raise GradientError(f"{name} modifies the value of node {node!r}: a pass must leave what it reads as it was.")
+        if (net.gradient(list(before)[-1]) != weights).any():
+            raise GradientError(f"{name} modifies the error that its backward is given.")
         return dict(zip(named, [by_input, *(parameter.grad.copy() for parameter in net.parameters())], strict=True))
-    return _Subject(name, named, lambda: float((net.forward(x) * weights).sum()), gradients)
+    return _Subject(name, named, lambda: float((forward() * weights).sum()), gradients)
 
 
 def _layer(layer: Layer, arrays, seed) -> _Subject:

@@ -42,7 +42,7 @@ class Graph:
         self.names = _name(self.nodes)
         self._by_name = {name: node for node, name in self.names.items()}
         self._make_parameters()
-        self._random = np.random.default_rng([self.seed, 1])
+        self.random = np.random.default_rng([self.seed, 1])
         self._plans: OrderedDict[int, Plan] = OrderedDict()
         self._ran: Plan | None = None
         self._went_back = False
@@ -57,17 +57,32 @@ class Graph:
                     raise ValueError(f"{node.layer!r} stands in several places, where its {part} would need the shapes "
                                      f"{known[1].shape} and {weights.shape}. Use a second layer.")
         unit = 64 // self.dtype.itemsize
-        lengths = [-(-int(np.prod(weights.shape)) // unit) * unit for _, weights in wanted.values()]
-        self.values, self.grads = zeros((sum(lengths),), self.dtype), zeros((sum(lengths),), self.dtype)
-        self._views: dict[Layer, dict[str, Parameter]] = {node.layer: {} for node in self.nodes}
-        random, start = np.random.default_rng([self.seed, 0]), 0
-        for ((layer, part), (name, weights)), length in zip(wanted.items(), lengths, strict=True):
-            stop = start + int(np.prod(weights.shape))
-            value, grad = (flat[start:stop].reshape(weights.shape) for flat in (self.values, self.grads))
+        self._layout, total = [], 0
+        for (layer, part), (name, weights) in wanted.items():
+            self._layout.append((layer, part, name, weights.shape, total))
+            total += -(-int(np.prod(weights.shape)) // unit) * unit
+        self.values, self.grads = zeros((total,), self.dtype), zeros((total,), self.dtype)
+        self._cut_views()
+        random = np.random.default_rng([self.seed, 0])
+        for (layer, part), (_, weights) in wanted.items():
             if weights.spread:
-                value[...] = random.normal(0.0, weights.spread, weights.shape)
+                self._views[layer][part].value[...] = random.normal(0.0, weights.spread, weights.shape)
+
+    def _cut_views(self) -> None:
+        """Make each parameter a view into the flat buffers."""
+        self._views: dict[Layer, dict[str, Parameter]] = {node.layer: {} for node in self.nodes}
+        for layer, part, name, shape, start in self._layout:
+            value, grad = (flat[start:start + int(np.prod(shape))].reshape(shape) for flat in (self.values, self.grads))
             self._views[layer][part] = Parameter(name, value, grad)
-            start += length
+
+    def __getstate__(self) -> dict:
+        """For copies: without buffers and views, which would be copied apart from what they look into."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_plans", "_ran", "_views")}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self._plans, self._ran, self._went_back = OrderedDict(), None, False
+        self._cut_views()
 
     def forward(self, batch, training: bool = False, out: np.ndarray | None = None) -> np.ndarray:
         """Scores of a batch.
@@ -78,10 +93,14 @@ class Graph:
         """
         batch = self._check_batch(batch)
         plan = self._plan(batch.shape[0])
-        self._ran, self._went_back = plan, False
+        self._ran, self._went_back = None, False
         scores = plan.forward(batch, training)
+        self._ran = plan
         if out is None:
             return scores.copy()
+        if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (scores.shape, scores.dtype):
+            raise ValueError(f"Graph.forward expects out to be an array of shape {scores.shape} and {scores.dtype}; "
+                             f"got {getattr(out, 'shape', type(out).__name__)} of {getattr(out, 'dtype', 'no dtype')}.")
         np.copyto(out, scores)
         return out
 
@@ -120,7 +139,7 @@ class Graph:
         if N not in self._plans:
             if len(self._plans) == PLANS:
                 self._plans.popitem(last=False)
-            self._plans[N] = Plan(self.nodes, N, self.dtype, self._views, self._random)
+            self._plans[N] = Plan(self.nodes, N, self.dtype, self._views, self.random)
         self._plans.move_to_end(N)
         return self._plans[N]
 
@@ -147,7 +166,7 @@ class Graph:
         slot = self._ran.slots[node, self._ran.home[node]]
         array = getattr(slot, which)
         if array is None:
-            raise ValueError(f"No gradient by {name!r} was computed, as no parameter depends on it; "
+            raise ValueError(f"No gradient by {name!r} was computed, as it depends on no parameter; "
                              f"call backward(error, input_gradient=True).")
         return slot.batch_first(array)
 
@@ -163,12 +182,14 @@ class Graph:
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = ["  ".join(cell.rjust(w) if k == 3 else cell.ljust(w)
                            for k, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
-        total = sum(parameter.value.size for parameter in self.parameters())
         lines.insert(1, "-" * max(map(len, lines)))
-        return "\n".join([*lines, f"{total:,} parameters, {self.dtype.name}"])
+        return "\n".join([*lines, f"{self._count():,} parameters, {self.dtype.name}"])
+
+    def _count(self) -> int:
+        return sum(parameter.value.size for parameter in self.parameters())
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self.nodes)} nodes, {self.values.size:,} numbers in parameters>"
+        return f"<{type(self).__name__} of {len(self.nodes)} nodes, {self._count():,} parameters>"
 
 
 class Sequential(Graph):
@@ -213,18 +234,19 @@ def _in_order(first: Node, last: Node) -> list[Node]:
 
 
 def _name(nodes: list[Node]) -> dict[Node, str]:
-    """A name for each node: its layer's own, or its kind and a number, as in conv2d_1."""
+    """A name for each node: its layer's own, or its kind and a number, as in conv2d_1; a layer's later places get numbers."""
     names: dict[Node, str] = {}
-    taken = [node.layer.name for node in nodes if node.layer.name]
+    owners = {node.layer.name: node.layer for node in nodes if node.layer.name}
     counts: dict[str, int] = {}
     for node in nodes:
-        kind = "input" if isinstance(node.layer, InputLayer) else type(node.layer).__name__.lower()
-        name = node.layer.name
-        if name in names.values():
-            raise ValueError(f"Graph has two nodes called {name!r}; give each layer a name of its own.")
-        while not name:
-            counts[kind] = counts.get(kind, 0) + 1
-            candidate = kind if kind == "input" else f"{kind}_{counts[kind]}"
-            name = candidate if candidate not in taken else None
+        layer = node.layer
+        if layer.name and owners[layer.name] is not layer:
+            raise ValueError(f"Graph has two layers called {layer.name!r}; give each a name of its own.")
+        own = layer.name or ("input" if isinstance(layer, InputLayer) else None)
+        stem = own or type(layer).__name__.lower()
+        name = own
+        while name is None or name in names.values() or owners.get(name, layer) is not layer:
+            counts[stem] = counts.get(stem, 1 if own else 0) + 1
+            name = f"{stem}_{counts[stem]}"
         names[node] = name
     return names

@@ -1,9 +1,9 @@
 """The plan of a run: which arrays there are for one batch size, and which step fills which, forward and backward.
 
-Everything is laid out once, when a batch size is first seen: training then allocates nothing. A node's value is stored in the
-layout its layer's kernels want, images with the batch last; where a reader wants the other layout, a step in between turns
-it, once for all such readers. In a backward pass, the first of a value's readers to run writes the value's gradient and the
-others add to it; parameters of a layer that stands in several places are summed in the same way.
+Everything is laid out once, when a batch size is first seen: no step of training makes a buffer again. A node's value is
+stored in the layout its layer's kernels want, images with the batch last; where a reader wants the other layout, a step in
+between turns it, once for all such readers. In a backward pass, the first of a value's readers to run writes the value's
+gradient and the others add to it; parameters of a layer that stands in several places are summed in the same way.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Turn(Layer):
 
 
 class Slot:
-    """One stored value of a node in one layout, its gradient, and whether a gradient is needed."""
+    """One stored value of a node in one layout, and its gradient where one is needed."""
 
     def __init__(self, node: Node, batch_last: bool, value: np.ndarray):
         self.node, self.batch_last, self.value = node, batch_last, value
@@ -68,7 +68,8 @@ class Plan:
                 self._store(node, self.home[node])
         self.input = self.slots[nodes[0], self.home[nodes[0]]]
         self.output = self._slot(nodes[-1], False)
-        self.backward_steps: dict[bool, list] = {}
+        self.backward_steps: list = []
+        self.to_input: bool | None = None
 
     def _shape(self, node: Node, batch_last: bool):
         return (*node.shape, self.N) if batch_last else (self.N, *node.shape)
@@ -112,10 +113,13 @@ class Plan:
 
     def backward(self, error: np.ndarray, to_input: bool) -> None:
         """Run the steps in reverse from `error`, the gradient by the output."""
-        if to_input not in self.backward_steps:
-            self.backward_steps[to_input] = self._plan_backward(to_input)
+        if to_input is not self.to_input:
+            # Planned anew, not kept beside the other: both would lead through the same steps.
+            for slot in self.slots.values():
+                slot.grad = None
+            self.backward_steps, self.to_input = self._plan_backward(to_input), to_input
         np.copyto(self.output.grad, error)
-        for layer, step, additions in self.backward_steps[to_input]:
+        for layer, step, additions in self.backward_steps:
             layer.backward(step)
             for scratch, total in additions:
                 total += scratch

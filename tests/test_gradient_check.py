@@ -139,3 +139,29 @@ def test_what_proves_nothing_is_refused():
 def test_bad_input_is_refused(arguments, options, kind, words):
     with pytest.raises(kind, match=words):
         isbe.check_gradients(*arguments, **options)
+
+
+def test_dropout_is_checked_as_it_trains(random, monkeypatch):
+    monkeypatch.setattr("isbe_np.layers.dropout.dropout_backward", lambda dy, u, rate, dx: dx.fill(123))
+    with pytest.raises(isbe.GradientError, match=r"Dropout\(0.5\): the gradient by its input is wrong"):
+        isbe.check_gradients(isbe.Dropout(0.5), random.normal(size=(3, 4)))
+
+
+@pytest.mark.parametrize("spoil, words", [("xs", "modifies the value of node 'input'"), ("dy", "modifies the error")])
+def test_a_backward_that_spoils_what_it_reads_is_seen(spoil, words, random):
+    class Spoils(Wrong):
+        def backward(self, step):
+            super().backward(step)
+            (step.xs[0] if spoil == "xs" else step.dy)[...] = 0
+    with pytest.raises(isbe.GradientError, match=words):
+        isbe.check_gradients(Spoils(None), random.normal(size=(2, 3)))
+
+
+def test_a_gradient_that_rounding_would_hide_is_refused(random):
+    with pytest.raises(ValueError, match="too small beside its value"):
+        isbe.check_gradients(lambda x: (3e-9 * np.sin(x), lambda dy: 1.5 * 3e-9 * np.cos(x) * dy), random.normal(size=(3, 4)))
+
+
+def test_a_batch_without_a_batch_axis_is_refused():
+    with pytest.raises(ValueError, match=r"the batch as its first axis for ReLU\(\), such as \(4, 10\); got shape \(3,\)"):
+        isbe.check_gradients(isbe.ReLU(), np.ones(3))

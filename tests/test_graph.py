@@ -1,5 +1,8 @@
 """The graph: shapes, names, sharing, branches, buffers, and every refusal."""
 
+import copy
+import pickle
+
 import naive
 import numpy as np
 import pytest
@@ -244,7 +247,7 @@ REFUSALS = {
     "second input": (lambda: isbe.Graph(isbe.Input(3), isbe.Dense(2)(isbe.Input(3))), "depends on a second input"),
     "no path": (lambda: isbe.Graph(isbe.Dense(2)(isbe.Input(3)), isbe.Dense(2)(isbe.Input(3))), "a node made by Input"),
     "same name twice": (lambda: isbe.Sequential((3,), isbe.Dense(3, name="a"), isbe.Dense(3, name="a")),
-                        "two nodes called 'a'"),
+                        "two layers called 'a'"),
     "shared layer, two shapes": (lambda: shared_in_two_shapes(), "stands in several places"),
     "empty input shape": (lambda: isbe.Input(()), "Input expects a shape of whole numbers"),
     "zero in the input shape": (lambda: isbe.Input((1, 0, 3)), "Input expects a shape of whole numbers"),
@@ -349,3 +352,116 @@ def test_a_layer_that_replaces_its_output_is_told_to_fill_it():
     net.forward(batch(2, 3))
     with pytest.raises(AttributeError, match=r"write step.dx\[...\] = ..."):
         net.backward(batch(2, 3), input_gradient=True)
+
+
+def test_input_gradients_may_be_asked_for_now_and_then(random):
+    """With a shared layer and branches, whichever of the two ways back came first and whichever last."""
+    net, other = branching(), branching()
+    x, z = random.normal(size=(2, 3, 2, 6, 6))
+    error = random.normal(size=(3, 4))
+    other.forward(z)
+    wanted = other.backward(error, input_gradient=True)
+    for turns in ((True, False, True), (False, True, False, True)):
+        for to_input in turns:
+            net.forward(x)
+            net.backward(3 * error, input_gradient=to_input)
+            net.forward(z)
+            got = net.backward(error, input_gradient=to_input)
+            assert (net.grads == other.grads).all() and (got is None or (got == wanted).all())
+    net.forward(x)
+    net.backward(error)
+    with pytest.raises(ValueError, match="No gradient by 'input' was computed, as it depends on no parameter"):
+        net.gradient("input")
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_is_a_network_of_its_own(copied, random):
+    net = branching()
+    x, error = random.normal(size=(3, 2, 6, 6)), random.normal(size=(3, 4))
+    scores = net.forward(x)
+    twin = copied(net)
+    assert (twin.forward(x) == scores).all()
+    twin.backward(error)
+    isbe.SGD(1.0).step(twin)
+    assert twin.grads.any() and (twin.forward(x) != scores).any() and (net.forward(x) == scores).all()
+    assert all(np.shares_memory(parameter.value, twin.values) for parameter in twin.parameters())
+
+
+def test_a_parameter_is_changed_in_place():
+    weight = isbe.networks.n0().parameters()[0]
+    weight.value += 1
+    with pytest.raises(AttributeError, match=r"'dense_1.weight' is changed in place: write parameter.value\[...\] = ..."):
+        weight.value = np.zeros_like(weight.value)
+
+
+def test_names_that_collide_are_numbered_or_refused():
+    vector = isbe.Input(3)
+    shared = isbe.Dense(3, name="s")
+    net = isbe.Graph(vector, shared(isbe.ReLU(name="relu_1")(isbe.ReLU()(shared(vector)))))
+    assert list(net.names.values()) == ["input", "s", "relu_2", "relu_1", "s_2"]
+    assert list(isbe.Sequential((3,), isbe.Dense(2, name="input")).names.values()) == ["input_2", "input"]
+
+
+def test_training_then_inference_drops_nothing(random):
+    net = isbe.Sequential((50,), isbe.Dropout(0.5), dtype=np.float64)
+    x = random.normal(size=(4, 50))
+    net.forward(x, training=True)
+    net.backward(np.ones_like(x))
+    assert (net.forward(x) == x).all()
+    assert (net.backward(np.ones_like(x), input_gradient=True) == 1).all()
+
+
+def test_two_seeds_drop_differently():
+    a, b = (isbe.Sequential((50,), isbe.Dropout(0.5), seed=seed).forward(np.ones((4, 50), np.float32), training=True)
+            for seed in (0, 1))
+    assert (a != b).any()
+
+
+def test_input_gradients_follow_the_weights(random):
+    """Convolution keeps a turned copy of its weights; it must be made anew after a step."""
+    net = isbe.Sequential((2, 5, 5), isbe.Conv2D(3, 3), dtype=np.float64)
+    x, error = random.normal(size=(2, 2, 5, 5)), random.normal(size=(2, 3, 3, 3))
+    for _ in range(2):
+        net.forward(x)
+        got = net.backward(error, input_gradient=True)
+        wanted = naive.conv2d_backward(error, x, net.parameters()[0].value, (1, 1), (0, 0))[0]
+        assert np.allclose(got, wanted, rtol=0, atol=1e-12)
+        isbe.SGD(0.5).step(net)
+
+
+def test_what_is_read_is_a_copy(random):
+    net = isbe.Sequential((4,), isbe.Dense(3), isbe.Tanh())
+    net.forward(batch(2, 4))
+    net.backward(np.ones((2, 3), np.float32), input_gradient=True)
+    kept = [net.value("dense_1"), net.gradient("dense_1"), net.value("input"), net.gradient("input")]
+    before = [array.copy() for array in kept]
+    net.forward(np.ones((2, 4), np.float32))
+    net.backward(-np.ones((2, 3), np.float32), input_gradient=True)
+    assert all((a == b).all() for a, b in zip(kept, before, strict=True))
+
+
+def test_gradients_are_those_of_the_last_forward_pass():
+    net = isbe.networks.n0()
+    net.forward(batch(1, 1, 28, 28))
+    net.backward(np.ones((1, 10), np.float32))
+    net.forward(batch(1, 1, 28, 28))
+    with pytest.raises(RuntimeError, match="call backward first"):
+        net.gradient("relu_1")
+
+
+def test_a_pass_that_failed_leaves_nothing_to_go_back_from():
+    class Fails(isbe.Layer):
+        def forward(self, step):
+            raise ArithmeticError("broken")
+
+    net = isbe.Sequential((3,), isbe.Dense(3), Fails())
+    with pytest.raises(ArithmeticError):
+        net.forward(batch(1, 3))
+    with pytest.raises(RuntimeError, match="call forward first"):
+        net.backward(batch(1, 3))
+
+
+@pytest.mark.parametrize("out", [np.empty((5, 10), np.float32), np.empty((1, 10)), [0.0] * 10], ids=str)
+def test_room_for_scores_must_fit(out):
+    with pytest.raises(ValueError, match=r"out to be an array of shape \(1, 10\) and float32"):
+        isbe.networks.n0().forward(batch(1, 1, 28, 28), out=out)

@@ -5,7 +5,8 @@
     squared                 ½ Σ (y − t)²
     matching                Φ(x) − ⟨t, x⟩ + const, where ∇Φ(x) = y: its gradient in the scores is y − t
 
-The matching loss of softmax is cross_entropy, of sigmoid binary_cross_entropy, of identity squared.
+The matching loss of sigmoid is binary_cross_entropy, of identity squared, and of softmax cross_entropy, where targets sum to 1
+and there is no dilation.
 """
 
 import numpy as np

@@ -69,6 +69,8 @@ class Softmax(Normalizer):
         for name, values in (("dilation", self.dilation), ("relocation", self.relocation)):
             if values is not None and values.ndim and values.size != scores.shape[1]:
                 raise ValueError(f"Head: {name} has {values.size} numbers, the scores {scores.shape[1]} classes.")
+        if self.dilation is not None and not self.dilation.astype(scores.dtype).all():
+            raise ValueError(f"Head: dilation {self.dilation.min():.3g} is 0 in {scores.dtype}. Use a larger one, or float64.")
         x = scores if self.dilation is None else self.dilation.astype(scores.dtype) * scores
         return x if self.relocation is None else x + self.relocation.astype(x.dtype)
 

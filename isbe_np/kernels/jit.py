@@ -37,7 +37,7 @@ SMALL = 1 << 15
 # anything else besides, that loop holds the core which the other thread waits for, and a training step becomes 10 to 20 times
 # slower. So they go to sleep at once, unless the user has said otherwise; it is read when the first parallel kernel runs.
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 # "numpy" makes 1/0 infinite, as in NumPy, where Numba's default would raise.
 ERRORS = "numpy"
 
@@ -92,16 +92,17 @@ def jit(function=None, *, parallel=False, exact=False):
     if SETTINGS.DISABLE_JIT:
         # Compiled code warns of no overflow, so that the plain code must not either.
         return np.errstate(all="ignore")(function)
-    in_a_file = os.path.isfile(function.__code__.co_filename)
+    # The folder's name answers for the files here alone: a kernel of your own file, and what it calls, is compiled at each run.
+    kept = _FOLDER is not None and Path(function.__code__.co_filename).parent == Path(__file__).parent
     # Numba asks for the folder once, while it decorates, and only through its configuration.
     before = SETTINGS.CACHE_DIR
     SETTINGS.CACHE_DIR = str(_FOLDER) if _FOLDER else before
     try:
-        kernel = numba.njit(parallel=parallel, cache=_FOLDER is not None and in_a_file, nogil=True,
+        kernel = numba.njit(parallel=parallel, cache=kept, nogil=True,
                             fastmath=False if exact else FAST, error_model=ERRORS)(function)
     finally:
         SETTINGS.CACHE_DIR = before
-    if _FOLDER and in_a_file:
+    if kept:
         _save_one_at_a_time(kernel)
     return _one_thread_where_small(kernel) if parallel else kernel
 

@@ -33,6 +33,12 @@ class Parameter:
     value: np.ndarray
     grad: np.ndarray
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # `parameter.value += 1` hands back the same array; another one would not be what the graph computes with.
+        if name in self.__dict__ and value is not self.__dict__[name]:
+            raise AttributeError(f"Parameter {self.name!r} is changed in place: write parameter.{name}[...] = ... instead.")
+        object.__setattr__(self, name, value)
+
 
 @dataclass
 class Weights:

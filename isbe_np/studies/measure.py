@@ -21,13 +21,16 @@ def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def interleaved(functions: dict[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, np.ndarray]:
-    """Seconds of each function in each round, (rounds,): A B C, A B C, …, after `warm_up` rounds that are not counted.
+    """Seconds of each function in each round, (rounds,): A B C, B C A, …, after `warm_up` rounds that are not counted.
 
-    A slow spell of the machine then falls on all alike, and a ratio within a round is fairer than one between runs.
+    A slow spell of the machine then falls on all alike; and as each round begins with another function, none is always timed
+    after the one that leaves the caches in the worst state.
     """
     seconds = {name: np.empty(rounds) for name in functions}
+    turns = list(functions.items())
     for k in range(-warm_up, rounds):
-        for name, function in functions.items():
+        first = k % len(turns)
+        for name, function in turns[first:] + turns[:first]:
             start = time.perf_counter()
             function()
             if k >= 0:

@@ -88,7 +88,7 @@ class Adam(Optimizer):
                  weight_decay: float = 0.0):
         super().__init__(learning_rate, weight_decay)
         self.betas = (_number(self, "betas[0]", betas[0], 0, 1), _number(self, "betas[1]", betas[1], 0, 1))
-        self.epsilon = _number(self, "epsilon", epsilon, 0, math.inf)
+        self.epsilon = _number(self, "epsilon", epsilon, math.ulp(0.0), math.inf)
 
     def update(self, w: np.ndarray, g: np.ndarray, number) -> None:
         b1, b2 = self.betas

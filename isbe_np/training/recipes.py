@@ -18,5 +18,5 @@ class Recipe:
 RECIPES = {
     "n0": Recipe(epochs=10, batch_size=128, learning_rate=0.1, weight_decay=0.0),
     "n1": Recipe(epochs=8, batch_size=128, learning_rate=0.05, weight_decay=5e-4),
-    "lenet5": Recipe(epochs=6, batch_size=128, learning_rate=0.05, weight_decay=5e-4),
+    "lenet5": Recipe(epochs=6, batch_size=128, learning_rate=0.1, weight_decay=5e-4),
 }

@@ -42,7 +42,7 @@ def test_backward(case, random, assert_close):
         assert_close(got, want, factor=4)
 
 
-def test_rows_longer_than_a_run(random, assert_close, monkeypatch):
+def test_rows_longer_than_a_run(random, assert_close):
     """Rows are cut into runs; with a batch of 300 and 30 columns a row holds more than two."""
     N, W = 300, 30
     assert 2 * kernels.RUN < N * W
