@@ -91,6 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
     _add_common(trainer, _train)
 
+    study = commands.add_parser("study", help="answer one question by measuring")
+    study.add_argument("name", metavar="NAME", help="normalizers: which of them, with which loss, suit ISBE")
+    _add_common(study, _study)
+
     data = commands.add_parser("data", help="fetch, verify or list data sets")
     data.add_argument("action", choices=["fetch", "verify", "list"])
     data.add_argument("name", nargs="?", help="data set, for fetch and verify")
@@ -212,6 +216,17 @@ def _train(given) -> int:
     print(f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
           + (", interrupted" if history.stopped else ""))
     return INTERRUPTED if history.stopped else 0
+
+
+def _study(given) -> int:
+    from isbe_np.report import normalizers_text
+    from isbe_np.studies.normalizers import normalizers
+    nearest("NAME", given.name, ("normalizers",))
+    _announce_compiling()
+    found = normalizers(seed=given.seed)
+    _write_json(given, {"environment": describe(), **found.as_dict()})
+    print(normalizers_text(found))
+    return 0
 
 
 def _data(given) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Comparison
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
+from isbe_np.studies.normalizers import Cell, NormalizerStudy
 
 
 def table(header: tuple[str, ...], rows: list[tuple], left: int = 1) -> str:
@@ -100,6 +101,33 @@ def comparison_text(found: Comparison) -> str:
         f"{measured:.1f} s measured, of which {found.compiling:.1f} s compiling kernels (in none of the times above).",
     ]
     return "\n\n".join(parts)
+
+
+def normalizers_text(found: NormalizerStudy) -> str:
+    """Two tables, every kind of refusal once, and what they mean."""
+    losses = tuple(dict.fromkeys(cell.loss for cell in found.cells))
+    cells = [(p.normalizer, *(_verdict(found.cell(p.normalizer, loss)) for loss in losses)) for p in found.properties]
+    maps = [(p.normalizer, "yes" if p.monotone else "NO", f"{p.low:.3g} to {p.high:.3g}" + ("" if p.bounded else ", unbounded"),
+             f"{p.lipschitz:.6f}", "" if p.table is None else f"{p.table:.6f}", f"{p.symmetry:.0e}", f"{p.smallest:.0e}",
+             "yes" if p.suits else "NO") for p in found.properties]
+    refusals = {"".join(cell.sentence.split("'")[::2]): cell.sentence  # alike but for the names in quotes
+                for cell in reversed(found.cells) if cell.sentence}
+    return "\n\n".join([
+        f"1. Is ISBE's error the gradient of the loss?  {found.batch} x {found.classes} scores, seed {found.seed}: largest "
+        "|gradient - error| / largest |error|\n\n" + table(("normalizer", *losses), cells, left=1 + len(losses)),
+        "x: |gradient| / |error|, both in the 2-norm.  *: by central differences of the loss, as there is no chain rule.",
+        "Refused, in the head's words:\n" + "\n".join(f"- {sentence}" for sentence in reversed(refusals.values())),
+        "2. What is each normalizer's map like?  measured, J by central differences\n\n"
+        + table(("normalizer", "monotone", "range", "Lipschitz", "known", "|J - Jt|", "least eigenvalue", "suits"), maps),
+        "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in found.conclusions())])
+
+
+def _verdict(cell: Cell) -> str:
+    if cell.difference is None:
+        return cell.verdict
+    if cell.verdict == "different":
+        return f"different {cell.difference:.2g}, x {cell.size:.2g}"
+    return f"equal {cell.difference:.0e}" + (" *" if cell.sentence else "")
 
 
 def write_json(path: str | os.PathLike, result: dict) -> None:

@@ -1,5 +1,7 @@
 """Plain references for the kernels, in float64 NumPy: one formula each, no blocks, no tricks, batch first."""
 
+import math
+
 import numpy as np
 
 
@@ -82,3 +84,31 @@ def central_difference(loss, x, h=6e-6):
         x[place] = kept
         gradient[place] = (above - below) / (2 * h)
     return gradient
+
+
+ACTIVATIONS = {
+    "ReLU": lambda x: np.maximum(x, 0),
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "Tanh": np.tanh,
+    "HardSigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "HardTanh": lambda x: np.clip(x, -1, 1),
+    "GELU": lambda x: x / 2 * (1 + np.reshape([math.erf(v / math.sqrt(2)) for v in x.flat], x.shape)),
+    "Dropout": lambda x: x,
+    "Flatten": lambda x: x.reshape(len(x), -1),
+}
+# Where an activation has no derivative.
+CORNERS = {"ReLU": (0,), "LeakyReLU": (0,), "HardSigmoid": (-3, 3), "HardTanh": (-1, 1)}
+
+
+def layer(layer, inputs, *parameters):
+    """What a layer makes of its inputs, batch first, when it is not training; parameters (weight, bias) or none."""
+    kind, x = type(layer).__name__, inputs[0]
+    if kind == "Dense":
+        return x @ parameters[0].T + parameters[1]
+    if kind == "Conv2D":
+        return conv2d(x, *parameters, layer.stride, layer.padding)
+    if kind.endswith("Pool2D"):
+        return pool2d(x, layer.size, layer.stride, layer.padding, "max" if kind == "MaxPool2D" else "mean")
+    if kind == "LeakyReLU":
+        return np.where(x > 0, x, layer.slope * x)
+    return sum(inputs) if kind == "Add" else ACTIVATIONS[kind](x)

@@ -1,7 +1,5 @@
 """The head of a classifier: from scores to soft scores, and from targets to the error sent back to the network."""
 
-import inspect
-
 import numpy as np
 
 from isbe_np.checks import float_array, nearest
@@ -9,10 +7,11 @@ from isbe_np.heads.elementwise import HardSigmoid, HardTanh, Identity, Sigmoid, 
 from isbe_np.heads.losses import LOSSES, values
 from isbe_np.heads.normalizers import Normalizer, Softmax
 from isbe_np.heads.routes import ROUTES, SEND, refuse_loss, refuse_nonfinite, refuse_route
+from isbe_np.heads.sparse import Entmax15, Sparsemax
 from isbe_np.heads.targets import one_hot, read_targets
 from isbe_np.kernels.softmax import first_bad_row
 
-BUILT_IN = {cls.name: cls for cls in (Softmax, Sigmoid, Tanh, HardSigmoid, HardTanh, Identity)}
+BUILT_IN = {cls.name: cls for cls in (Softmax, Sigmoid, Tanh, HardSigmoid, HardTanh, Identity, Sparsemax, Entmax15)}
 NORMALIZERS = tuple(BUILT_IN)
 REDUCTIONS = ("none", "sum", "mean")
 
@@ -38,7 +37,7 @@ class Head:
         self.normalizer = _normalizer(normalizer, dilation, relocation)
         self.strict = strict
         self._name = getattr(self.normalizer, "name", type(self.normalizer).__name__)
-        self._takes_out = "out" in inspect.signature(self.normalizer.forward).parameters
+        self._built_in = type(self.normalizer) in BUILT_IN.values()
         self._loss = self._named_loss(loss)
         self._scores = self._soft = None
         self.reduction = reduction
@@ -114,13 +113,13 @@ class Head:
         if not isinstance(self.normalizer, Softmax):
             _refuse_nonfinite(ValueError, "scores must be finite", scores)
         with np.errstate(all="ignore"):
-            if self._takes_out:
+            if self._built_in:
                 self.normalizer.forward(scores, out=soft)
             else:
                 soft[...] = _shaped(self.normalizer.forward(scores), scores.shape)
         if isinstance(self.normalizer, Softmax):
             _refuse_bad_row(self.normalizer, scores, soft)
-        elif not self._takes_out:
+        elif not self._built_in:
             _refuse_nonfinite(FloatingPointError, "the normalizer must return finite soft scores", soft)
         self._scores, self._soft = scores, soft
         return soft.copy() if out is None else out
@@ -135,7 +134,7 @@ class Head:
         t = self._targets(targets, by_label=self.route in ("fused", "isbe"))
         with np.errstate(all="ignore"):
             SEND[self.route](self, t, e)
-            if self.strict and self.route != "isbe" and t.ndim == 2:  # y − t is finite, and so is what labels give
+            if self.strict and t.ndim == 2:  # what labels give by routes fused and isbe is finite: y, and y − 1
                 refuse_nonfinite(self, t, e)
             if self.reduction == "mean":
                 e /= self._batch()

@@ -34,17 +34,18 @@ def nesterov(w, g, v, eta, mu, decay):
 
 
 @jit(parallel=True)
-def adam(w, g, m, v, rates, decays):
-    """m ← β₁ m + (1 - β₁) d;  v ← β₂ v + (1 - β₂) d²;  w ← w - η m / (c₁ (√(v / c₂) + ε))  (Kingma & Ba 2015, alg. 1).
+def adam(w, g, m, v, betas, rates):
+    """m ← β₁ m + (1 - β₁) d;  v ← β₂ v + (1 - β₂) d²;  w ← w - η (m / c₁) / (√(v / c₂) + ε)  (Kingma & Ba 2015, alg. 1).
 
-    rates = (η, β₁, β₂, ε, c₁, c₂) with the bias corrections c = 1 - βᵗ at step t. decays = (λ, λ'): d = g + λ w is decay as
-    part of the gradient (Adam); w ← w (1 - η λ') first is decay apart from it (AdamW, Loshchilov & Hutter 2019, alg. 2).
+    betas = (β₁, 1 - β₁, β₂, 1 - β₂): the differences come from outside, as in float32 a β near 1 would lose them to rounding.
+    rates = (η, ε, c₁, c₂, λ, λ') with the bias corrections c = 1 - βᵗ at step t. d = g + λ w is decay as part of the gradient
+    (Adam); w ← w (1 - η λ') first is decay apart from it (AdamW, Loshchilov & Hutter 2019, alg. 2).
     """
-    eta, beta1, beta2, epsilon, c1, c2 = rates
-    coupled, decoupled = decays
+    beta1, rest1, beta2, rest2 = betas
+    eta, epsilon, c1, c2, coupled, decoupled = rates
     one = w.dtype.type(1)
     for i in prange(w.size):
         d = g[i] + coupled * w[i]
-        m[i] = beta1 * m[i] + (one - beta1) * d
-        v[i] = beta2 * v[i] + (one - beta2) * d * d
+        m[i] = beta1 * m[i] + rest1 * d
+        v[i] = beta2 * v[i] + rest2 * d * d
         w[i] = w[i] * (one - eta * decoupled) - eta * (m[i] / c1) / (np.sqrt(v[i] / c2) + epsilon)

@@ -92,9 +92,9 @@ class Adam(Optimizer):
 
     def update(self, w: np.ndarray, g: np.ndarray, number) -> None:
         b1, b2 = self.betas
-        rates = (self.learning_rate, b1, b2, self.epsilon, 1 - b1 ** self.steps, 1 - b2 ** self.steps)
         decays = (0.0, self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
-        updates.adam(w, g, *self.memory, tuple(map(number, rates)), tuple(map(number, decays)))
+        rates = (self.learning_rate, self.epsilon, 1 - b1 ** self.steps, 1 - b2 ** self.steps, *decays)
+        updates.adam(w, g, *self.memory, tuple(map(number, (b1, 1 - b1, b2, 1 - b2))), tuple(map(number, rates)))
 
 
 class AdamW(Adam):

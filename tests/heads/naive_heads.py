@@ -7,6 +7,21 @@ def softmax(x):
     return np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
 
 
+def root(f, low, high):
+    """(N, 1) where the falling f, from (N, 1) to (N,), is 0, between low and high: by bisection"""
+    for _ in range(100):
+        middle = (low + high) / 2
+        above = f(middle)[:, None] > 0
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return (low + high) / 2
+
+
+def simplex(x, power):
+    """[x − θ]₊^power whose rows sum to 1"""
+    top = x.max(axis=1, keepdims=True)
+    return np.maximum(x - root(lambda c: (np.maximum(x - c, 0) ** power).sum(axis=1) - 1, top - 1, top), 0) ** power
+
+
 SOFT = {
     "softmax": softmax,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -14,6 +29,8 @@ SOFT = {
     "hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "hardtanh": lambda x: np.clip(x, -1, 1),
     "identity": lambda x: x.copy(),
+    "sparsemax": lambda x: simplex(x, 1),
+    "entmax15": lambda x: simplex(x / 2, 2),
 }
 POTENTIAL = {
     "softmax": lambda x: np.log(np.exp(x).sum(axis=1)),
@@ -22,6 +39,8 @@ POTENTIAL = {
     "hardsigmoid": lambda x: np.where(x < -3, 0, np.where(x > 3, x, (x + 3) ** 2 / 12)).sum(axis=1),
     "hardtanh": lambda x: np.where(abs(x) < 1, x**2 / 2, abs(x) - 0.5).sum(axis=1),
     "identity": lambda x: (x**2 / 2).sum(axis=1),
+    "sparsemax": lambda x: (simplex(x, 1) * x).sum(axis=1) - CONJUGATE["sparsemax"](simplex(x, 1)),
+    "entmax15": lambda x: (simplex(x / 2, 2) * x).sum(axis=1) - CONJUGATE["entmax15"](simplex(x / 2, 2)),
 }
 
 
@@ -33,6 +52,8 @@ CONJUGATE = {
     "tanh": lambda t: (xlogx(1 + t) + xlogx(1 - t)).sum(axis=1) / 2,
     "hardsigmoid": lambda t: (3 * t**2 - 3 * t).sum(axis=1),
     "hardtanh": lambda t: (t**2 / 2).sum(axis=1),
+    "sparsemax": lambda t: (t**2 / 2).sum(axis=1),
+    "entmax15": lambda t: ((t**1.5 - t) / 0.75).sum(axis=1),
 }
 LOSS = {
     "cross_entropy": lambda y, t: -(t * np.log(y)).sum(axis=1),
@@ -47,6 +68,8 @@ LOSSES_OF = {
     "hardsigmoid": ("matching", "squared"),
     "hardtanh": ("matching", "squared"),
     "identity": ("squared",),
+    "sparsemax": ("matching", "squared"),
+    "entmax15": ("matching", "squared"),
 }
 LOW = {"tanh": -1, "hardtanh": -1}
 
@@ -82,6 +105,13 @@ def labels(N=5, C=4, seed=0):
 
 def one_hot(label, C, low=0, dtype=np.float64):
     return np.where(np.arange(C) == label[:, None], 1, low).astype(dtype)
+
+
+def targets(normalizer, N=5, C=4):
+    """Random numbers in the range of the normalizer's targets; on the simplex where its matching loss has no other"""
+    if normalizer in ("sparsemax", "entmax15"):
+        return np.random.default_rng(3).dirichlet(np.ones(C), N)
+    return np.random.default_rng(3).uniform(LOW.get(normalizer, 0), 1, (N, C))
 
 
 def kinds_of_targets(N=5, C=4):

@@ -55,3 +55,9 @@ def test_windows_of_more_than_256_pixels(random):
 def test_padding_beyond_half_the_window_is_refused():
     with pytest.raises(ValueError, match=r"MaxPool2D\(padding\) expects at most half the window \(2, 2\); got \(2, 2\)"):
         isbe.MaxPool2D(2, padding=2)
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_windows_lie_side_by_side_by_default(kind):
+    net = isbe.Sequential((1, 4, 7), kind((2, 3)), dtype=np.float64)
+    assert net.forward(np.zeros((1, 1, 4, 7))).shape == (1, 1, 2, 2)

@@ -1,0 +1,448 @@
+"""Prove that the tests would notice: put one fault at a time into a copy of the package, and require that a test fails.
+
+    python scripts/inject_faults.py [--only TEXT] [--workers 2] [--json FILE]
+
+The package and its tests are copied to a temporary folder; your files are never touched. Kernels run as plain Python, so that
+nothing is compiled. The copy without a fault must pass first. A fault whose old text is not found exactly once is an error, so
+that the table below cannot rot. A fault is caught when tests ran and one of them failed: a fault that breaks the import, or
+fails by a name that does not exist, proves nothing about tests. Exit codes: 0 all caught, 1 some survived, 2 no verdict.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from isbe_np.report import table, write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+# Whole networks in plain Python take seconds each and see no fault of a part that the part's own tests do not see.
+TOO_SLOW = ("tests/test_graph.py::test_batch_sizes_alternate", "tests/test_graph.py::test_networks",
+            "tests/test_graph.py::test_training_allocates_nothing_after_the_first_step",
+            "tests/test_graph.py::test_values_and_gradients_by_name", "tests/test_graph.py::test_scores_are_the_callers_own",
+            "tests/test_graph.py::test_the_batch_may_change_after_forward",
+            "tests/test_graph.py::test_read_only_batches_are_taken_and_left_alone",
+            "tests/test_graph.py::test_any_memory_order_is_taken")
+SECONDS = 300  # a fault may loop for ever
+HEADS = "tests/heads/test_routes.py tests/heads/test_head.py tests/heads/test_dilated_losses.py"
+GRAPH = "tests/test_gradient_check.py tests/test_reuse.py tests/test_graph.py"
+
+# (file, tests to run) -> faults, each (what is wrong, old text, new text).
+FAULTS = {
+    ("kernels/activations.py", "tests/kernels/test_activations.py"): [
+        ("relu turns NaN into 0", "y[i] = zero if x[i] < zero else x[i]", "y[i] = x[i] if x[i] > zero else zero"),
+        ("relu's derivative at 0 is 1", "dx[i] = zero if x[i] <= zero else dy[i]", "dx[i] = zero if x[i] < zero else dy[i]"),
+        ("leaky_relu's slope on the wrong side", "dx[i] = a * dy[i] if x[i] <= zero else dy[i]",
+         "dx[i] = dy[i] if x[i] <= zero else a * dy[i]"),
+        ("sigmoid overflows on the left", "np.exp(-abs(x[i]))", "np.exp(-x[i])"),
+        ("sigmoid's left tail is its right one", "e / (one + e) if x[i] < zero", "one / (one + e) if x[i] < zero"),
+        ("sigmoid's left tail by subtraction loses its digits", "e / (one + e) if x[i] < zero",
+         "one - one / (one + e) if x[i] < zero"),
+        ("sigmoid's derivative without y", "y[i] * (one - y[i]) * dy[i]", "(one - y[i]) * dy[i]"),
+        ("tanh's derivative is (1 - y)²", "(one - y[i]) * (one + y[i])", "(one - y[i]) * (one - y[i])"),
+        ("hardsigmoid's slope is 1/3", "v / six + half", "v / three + half"),
+        ("hardsigmoid's derivative without 1/6", "dy[i] / six", "dy[i]"),
+        ("hardtanh's derivative at ±1 is 1", "zero if abs(x[i]) >= one", "zero if abs(x[i]) > one"),
+        ("gelu with the other tail of Φ", "math.erfc(-x[i] * root)", "math.erfc(x[i] * root)"),
+        ("gelu's derivative without x φ", " + v * phi) * dy[i]", ") * dy[i]"),
+        ("gelu's φ ends at 4", "x.dtype.type(40)", "x.dtype.type(4)"),
+    ],
+    ("kernels/conv2d.py", "tests/kernels/test_conv2d.py tests/test_reuse.py"): [
+        ("taps: height and width exchanged", "((c * H + k) * W + l) * N", "((c * W + k) * H + l) * N"),
+        ("bias dropped", "fill(rows[m, i, p:end], b[m])", "fill(rows[m, i, p:end], b.dtype.type(0))"),
+        ("column stride off by one", "(stride[1] - 1) * N\n            for m in range",
+         "stride[1] * N\n            for m in range"),
+        ("last tap of a remainder lost", "            for u in range(t, T):\n                for m",
+         "            for u in range(t, T - 1):\n                for m"),
+        ("last channel of an incomplete group lost", "for m in range(o, O):\n                        add14",
+         "for m in range(o, O - 1):\n                        add14"),
+        ("only the first run of a row is computed", "for p in range(0, OW * N, length):\n            end",
+         "for p in range(0, min(OW * N, length), length):\n            end"),
+        ("kernel turned upside down in the input gradient", "i = (h - k) // stride[0]",
+         "i = (h - (KH - 1 - k)) // stride[0]"),
+        ("row stride ignored in the input gradient", "or i * stride[0] + k != h", "or False"),
+        ("kernel mirrored in the input gradient", "start = (l + (p // N) * stride[1]) * N",
+         "start = (KW - 1 - l + (p // N) * stride[1]) * N"),
+        ("missing clear of the input gradient", "fill(rows[m, h], zero)", "pass"),
+        ("remaining channels' errors lost", "for q in range(o, O):\n        for m", "for q in range(o + 1, O):\n        for m"),
+        ("missing clear of the weight gradient", "fill(dw[m], zero)", "pass"),
+        ("bias gradient added to the last one", "db[m] = total(errors, m)", "db[m] += total(errors, m)"),
+        ("bias gradient without its last column", "for p in range(errors.shape[2]):", "for p in range(errors.shape[2] - 1):"),
+        ("weight gradient of the last row lost", "for i in range(OH):", "for i in range(OH - 1):"),
+    ],
+    ("kernels/microkernels.py", "tests/kernels/test_dense.py tests/kernels/test_conv2d.py"): [
+        ("add44: a weight transposed", "w00 * x0[n] + w01 * x1[n]", "w00 * x0[n] + w10 * x1[n]"),
+        ("add14: fourth run lost", " + w3 * x3[n]", ""),
+        ("add11 overwrites", "a[n] += w0 * x[n]\n", "a[n] = w0 * x[n]\n"),
+        ("dot44: one sum with the wrong run", "s13 += q * z", "s13 += q * w"),
+        ("dot44: a row's place transposed", "c[i + 2, j + 3] += s23", "c[i + 2, j + 3] += s32"),
+        ("dot14 overwrites what was there, the bias", "c[i, j + 3] += s3", "c[i, j + 3] = s3"),
+        ("dot11 overwrites what was there, the bias", "s += a[n] * b[n]\n    c[i, j] += s",
+         "s += a[n] * b[n]\n    c[i, j] = s"),
+    ],
+    ("kernels/dense.py", "tests/kernels/test_dense.py"): [
+        ("bias dropped", "y[n, p] = b[p]", "y[n, p] = b.dtype.type(0)"),
+        ("last row of a block lost", "last = min(N, first + ROWS)", "last = min(N, first + ROWS - 1)"),
+        ("a remainder uses the first weights of its group", "dot11(x[m], w[p], y, m, p)", "dot11(x[m], w[o], y, m, p)"),
+        ("missing clear of the input gradient", "fill(dx[m], zero)", "pass"),
+        ("missing clear of the weight gradient", "fill(dw[p], zero)", "pass"),
+        ("first row of a remainder lost in the weight gradient", "for m in range(n, N):", "for m in range(n + 1, N):"),
+        ("bias gradient is a mean", "db[p] = total", "db[p] = total / N"),
+        ("bias gradient added to the last one", "db[p] = total", "db[p] += total"),
+    ],
+    ("kernels/dropout.py", "tests/test_graph.py -k dropout"): [
+        ("what is kept is not scaled up", "y[i] = x[i] * scale if", "y[i] = x[i] if"),
+        ("the error of what was dropped passes", "dx[i] = dy[i] * scale if u[i] >= rate else zero", "dx[i] = dy[i] * scale"),
+        ("the kept share is dropped", "y[i] = x[i] * scale if u[i] >= rate", "y[i] = x[i] * scale if u[i] < rate"),
+    ],
+    ("kernels/finite.py", "tests/kernels/test_layout_and_finite.py"): [
+        ("only the first number is looked at", "x.dtype.type(0) * x[i]", "x.dtype.type(0) * x[0]"),
+        ("squares added up in float32 overflow", "np.float64(x[i]) * np.float64(x[i])", "x[i] * x[i]"),
+    ],
+    ("kernels/layout.py", "tests/kernels/test_layout_and_finite.py"): [
+        ("last row of the last block lost", "min(R, i0 + BLOCK)", "min(R - 1, i0 + BLOCK)"),
+    ],
+    ("kernels/pooling.py", "tests/kernels/test_pooling.py tests/test_reuse.py"): [
+        ("window one pixel short", "min(H, first + size)", "min(H, first + size - 1)"),
+        ("the last of equals wins", "wins = x[n] > y[n]", "wins = x[n] >= y[n]"),
+        ("NaN loses", " or (x[n] != x[n] and y[n] == y[n])", ""),
+        ("the smallest wins", "wins = x[n] > y[n]", "wins = x[n] < y[n]"),
+        ("first winner's place counts rows by the height", "- i * stride[0]) * size[1] + v0",
+         "- i * stride[0]) * size[0] + v0"),
+        ("winner of the batch before stays", "fill(winner[c, i, j], winner.dtype.type(place))", "pass"),
+        ("missing clear of the input gradient", "fill(dx[c, h, v], dx.dtype.type(0))", "pass"),
+        ("of overlapping windows the last one's error stays", "dx[n] += dy[n] if winner[n] == place else zero",
+         "dx[n] = dy[n] if winner[n] == place else dx[n]"),
+        ("mean over the padding too", "y.dtype.type((h1 - h0) * (v1 - v0))", "y.dtype.type(size[0] * size[1])"),
+        ("mean's error shared with the padding", "dx.dtype.type((h1 - h0) * (v1 - v0))", "dx.dtype.type(size[0] * size[1])"),
+        ("sum in place of the mean", "accumulate(share, x[c, h, v], y[c, i, j])",
+         "accumulate(y.dtype.type(1), x[c, h, v], y[c, i, j])"),
+    ],
+    ("kernels/softmax.py", f"tests/kernels/test_softmax.py {HEADS}"): [
+        ("no shift by the largest score", "y[j] = np.exp(x[j] - m)", "y[j] = np.exp(x[j])"),
+        ("divided by the number of classes, not the sum", "y[j] /= total", "y[j] /= x.size"),
+        ("Jacobian's sign off the diagonal", "J[n, i, j] = -y[n, i] * y[n, j]", "J[n, i, j] = y[n, i] * y[n, j]"),
+        ("diagonal-only Jacobian p (1 - p)", "J[n, i, j] = -y[n, i] * y[n, j]",
+         "J[n, i, j] = -y[n, i] * y[n, j] if i == j else y.dtype.type(0)"),
+        ("Jacobian without diag(y)", "J[n, i, i] += y[n, i]", "J[n, i, i] += 0"),
+        ("J g in place of Jᵀ g", "row, gi = J[n, i], g[n, i]", "row, gi = J[n, :, i], g[n, i]"),
+        ("missing clear of the product", "d[j] = 0", "pass"),
+        ("product by the diagonal alone, p (1 - p)", "dx[n, j] = y[n, j] * (g[n, j] - dot)",
+         "dx[n, j] = y[n, j] * (1 - y[n, j]) * g[n, j]"),
+        ("a large shift swallows the logarithm", "z[n, j] = (np.float64(x[n, j]) - m) - log_sum",
+         "z[n, j] = np.float64(x[n, j]) - (m + log_sum)"),
+        ("cross-entropy's sign", "total -= np.float64(t[n, j])", "total += np.float64(t[n, j])"),
+        ("0 · log 0 is NaN", "if t[n, j] != 0:\n                total -= np.float64",
+         "if True:\n                total -= np.float64"),
+        ("cross-entropy of labels without the shift", "log_sum - (np.float64(x[n, labels[n]]) - m)",
+         "log_sum - np.float64(x[n, labels[n]])"),
+        ("wrong winner: log y at the smallest score, which underflows", "if x[j] > x[best]:", "if x[j] < x[best]:"),
+        ("fused error without τ", "tau * np.exp(log_y) - t[n, j]", "np.exp(log_y) - t[n, j]"),
+        ("fused error's label is class 0", "e[n, labels[n]] -= x.dtype.type(1)", "e[n, 0] -= x.dtype.type(1)"),
+        ("fused loss: target counted twice", "total -= t[n, j] * log_y", "total -= 2 * t[n, j] * log_y"),
+        ("sign of the error", "e[n, j] = y[n, j] - t[n, j]", "e[n, j] = t[n, j] - y[n, j]"),
+        ("labels are encoded 0/1, not low/high", "e[n, j] = y[n, j] - low", "e[n, j] = y[n, j]"),
+        ("the label's target is 1 for every encoding", "e[n, labels[n]] = y[n, labels[n]] - high",
+         "e[n, labels[n]] = y[n, labels[n]] - 1"),
+    ],
+    ("kernels/updates.py", "tests/kernels/test_updates.py"): [
+        ("uphill", "w[i] -= eta * (g[i] + decay * w[i])", "w[i] += eta * (g[i] + decay * w[i])"),
+        ("decay not scaled by the learning rate", "w[i] -= eta * (g[i] + decay * w[i])", "w[i] -= eta * g[i] + decay * w[i]"),
+        ("momentum order: the step is taken with the old v",
+         "v[i] = mu * v[i] + (g[i] + decay * w[i])\n        w[i] -= eta * v[i]",
+         "w[i] -= eta * v[i]\n        v[i] = mu * v[i] + (g[i] + decay * w[i])"),
+        ("momentum damped by 1 - μ", "mu * v[i] + (g[i] + decay", "mu * v[i] + (1 - mu) * (g[i] + decay"),
+        ("nesterov is plain momentum", "eta * (d + mu * v[i])", "eta * v[i]"),
+        ("nesterov without decay", "eta * (d + mu * v[i])", "eta * (g[i] + mu * v[i])"),
+        ("adam: no bias correction of m", "(m[i] / c1)", "m[i]"),
+        ("adam: no bias correction of v", "v[i] / c2", "v[i]"),
+        ("adam: ε under the root", "(np.sqrt(v[i] / c2) + epsilon)", "np.sqrt(v[i] / c2 + epsilon)"),
+        ("adam: v of d, not d²", "rest2 * d * d", "rest2 * d"),
+        ("adamw: decay not scaled by the learning rate", "(one - eta * decoupled)", "(one - decoupled)"),
+    ],
+    ("training/optimizers.py", "tests/kernels/test_updates.py tests/training/test_optimizer_memory.py"): [
+        ("Adam and AdamW exchanged", "if self.decoupled else", "if not self.decoupled else"),
+        ("bias corrections exchanged", "1 - b1 ** self.steps, 1 - b2 ** self.steps",
+         "1 - b2 ** self.steps, 1 - b1 ** self.steps"),
+        ("bias correction one step late", "1 - b1 ** self.steps,", "1 - b1 ** (self.steps + 1),"),
+        ("steps are not counted", "self.steps += 1", "self.steps = 1"),
+        ("m and v are one array", "[np.zeros_like(net.values) for _ in range(self.slots)]",
+         "[np.zeros_like(net.values)] * self.slots"),
+        ("the first step's memory is the gradient's own array", "[np.zeros_like(net.values) for _ in range(self.slots)]",
+         "[net.grads for _ in range(self.slots)]"),
+        ("nesterov when not asked for", "elif self.nesterov:", "elif not self.nesterov:"),
+        ("another network is taken", "elif self._values is not net.values:", "elif False:"),
+        ("decay dropped", "number(self.momentum), number(self.weight_decay)", "number(self.momentum), number(0)"),
+        ("learning rate in force is that of the first step", "        self.update(net.values",
+         "        self.learning_rate = self.__dict__.setdefault('first', self.learning_rate)\n        self.update(net.values"),
+    ],
+    ("heads/routes.py", HEADS): [
+        ("dilation's factor missing in fused", "head.normalizer.dilate(e)", "pass"),
+        ("sign of the error", "kernels.isbe_error(head.soft, t, e)", "kernels.isbe_error(t, head.soft, e)"),
+        ("0/1 encoding for every normalizer", "kernels.isbe_error_labels(head.soft, t, *head.encoding, e)",
+         "kernels.isbe_error_labels(head.soft, t, 0.0, 1.0, e)"),
+        ("J g in place of Jᵀ g", "kernels.jacobian_product(J, g, e)",
+         "kernels.jacobian_product(np.ascontiguousarray(J.transpose(0, 2, 1)), g, e)"),
+        ("route factored sends y - t", "e[...] = head.normalizer.product(head.scores, head.soft, g)", "e[...] = head.soft - t"),
+    ],
+    ("heads/losses.py", HEADS): [
+        ("cross-entropy's gradient has the wrong sign", "return -ratio(targets, soft)", "return ratio(targets, soft)"),
+        ("binary cross-entropy forgets the classes that are not", "return ratio(1 - targets, 1 - soft) - ratio(targets, soft)",
+         "return -ratio(targets, soft)"),
+        ("squared error's gradient counted twice", "return soft - targets", "return 2 * (soft - targets)"),
+        ("squared error without 1/2", "((soft - t) ** 2 / 2)", "((soft - t) ** 2)"),
+        ("an infinite gradient is hidden", "where=a != 0", "where=b != 0"),
+        ("matching loss with soft scores for scores", "(t * scores).sum(axis=1)", "(t * soft).sum(axis=1)"),
+        ("−∞ · 0 is NaN", "return np.where(a != 0, a * logarithm, 0)", "return a * logarithm"),
+    ],
+    ("heads/normalizers.py", HEADS): [
+        ("divided by k, not multiplied", "derivative *= self.dilation", "derivative /= self.dilation"),
+        ("relocation's sign", "x + self.relocation", "x - self.relocation"),
+        ("potential without 1/k", " / (1 if self.dilation is None else self.dilation)", ""),
+        ("potential without its shift", "return (m + np.log(", "return (np.log("),
+        ("dilation ignored in the loss", "kernel(self.shifted(scores), targets, loss)",
+         "kernel(scores, targets, loss)"),
+        ("the Jacobian misses dilation's factor", "return self.dilate(softmax_jacobian(soft))",
+         "return softmax_jacobian(soft)"),
+        ("log_soft of scores as they came", "kernels.log_softmax(self.shifted(scores), z)", "kernels.log_softmax(scores, z)"),
+    ],
+    ("heads/elementwise.py", HEADS): [
+        ("binary cross-entropy's target with the wrong sign", "- targets * x + np.log1p", "+ targets * x + np.log1p"),
+        ("tanh encodes 0/1", 'name = "tanh"\n    low = -1.0', 'name = "tanh"\n    low = 0.0'),
+        ("hardtanh encodes 0/1", 'name = "hardtanh"\n    low = -1.0', 'name = "hardtanh"\n    low = 0.0'),
+        ("tanh's potential with the tail of sigmoid's", "np.log1p(np.exp(-2 * x)) - np.log(2)",
+         "np.log1p(np.exp(-x)) - np.log(2)"),
+        ("tanh's matching gradient without 1/2", "return half * (ratio", "return (ratio"),
+        ("tanh's matching loss is not 0 at the target", "/ 2 - np.log(2)\n        return", "/ 2\n        return"),
+        ("hardsigmoid's potential too steep", "((c + 3) ** 2 / 12", "((c + 3) ** 2 / 6"),
+        ("hardsigmoid's loss has no tail", "(3 * error**2 + (x - c) * error)", "(3 * error**2)"),
+        ("hardtanh's loss has no tail", " + (x - y) * (y - targets)", ""),
+        ("hardtanh with tanh's derivative", "staticmethod(act.hardtanh_backward)", "staticmethod(act.tanh_backward)"),
+        ("sigmoid's log y is log(1 - y)", "return -np.logaddexp(0, -np.float64(scores))",
+         "return -np.logaddexp(0, np.float64(scores))"),
+        ("identity's potential without 1/2", "return (np.float64(scores) ** 2 / 2)", "return (np.float64(scores) ** 2)"),
+    ],
+    ("heads/head.py", HEADS): [
+        ("missing 1/N", "e /= self._batch()", "pass"),
+        ("mean over N·C", "e /= self._batch()", "e /= e.size"),
+        ("the loss's mean over N·C", "losses = losses / self._batch()", "losses = losses / self.soft.size"),
+        ("what forward returns is the head's own buffer", "return soft.copy() if out is None else out", "return soft"),
+        ("0/1 encoding on the dense routes", "one_hot(t, self.soft, *self.encoding)", "one_hot(t, self.soft, 0.0, 1.0)"),
+        ("stale soft scores after a refused forward", "self._scores = self._soft = None\n        scores = float",
+         "scores = float"),
+        ("a route set is not the route taken", "        self._route = route\n",
+         "        self._route = getattr(self, '_route', route)\n"),
+    ],
+    ("heads/targets.py", "tests/heads/test_targets.py tests/heads/test_head.py"): [
+        ("one-hot a class too low", "targets[np.arange(len(labels)), labels] = high",
+         "targets[np.arange(len(labels)), labels - 1] = high"),
+        ("one-hot low is 0 always", "np.full_like(soft, low)", "np.zeros_like(soft)"),
+        ("label C is let through", "(targets >= C)", "(targets > C)"),
+        ("negative labels are let through", "wrong = (targets < 0) | ", "wrong = "),
+    ],
+    ("layers/conv2d.py", "tests/kernels/test_conv2d.py tests/test_reuse.py tests/test_initial_values.py"): [
+        ("initial spread is the variance", "(2 / np.prod(shape[1:])) ** 0.5", "2 / np.prod(shape[1:])"),
+        ("initial spread counts filters, not inputs", "(2 / np.prod(shape[1:])) ** 0.5", "(2 / np.prod(shape[:-1])) ** 0.5"),
+        ("stale buffer: only the first batch is padded", "if work.inside is not step.x:",
+         "if work.inside is not step.x and not work.inside.any():"),
+        ("stale buffer: weights turned for the first backward pass only",
+         "np.copyto(work.turned, step.w.weight.transpose(2, 3, 1, 0))",
+         "np.copyto(work.turned, step.w.weight.transpose(2, 3, 1, 0) if not work.turned.any() else work.turned)"),
+        ("transposed weight: the kernel's rows are its columns", "self.stride, self.padding, work.d_image)",
+         "self.stride[::-1], self.padding, work.d_image)"),
+        ("input gradient added to the last one", "np.copyto(step.dx, work.d_inside)", "step.dx += work.d_inside"),
+        ("padding (height, width) exchanged", "image[:, p:p + H, q:q + W]", "image[:, q:q + H, p:p + W]"),
+        ("output one pixel too small", "return (self.filters, *((n - k) // s + 1 for",
+         "return (self.filters, *(max(1, (n - k) // s) for"),
+    ],
+    ("layers/dense.py", "tests/test_initial_values.py tests/test_graph.py -k initial or seeds or layout"): [
+        ("initial spread is the variance", "(2 / features) ** 0.5", "2 / features"),
+        ("initial spread counts units, not features", "(2 / features) ** 0.5", "(2 / self.units) ** 0.5"),
+    ],
+    ("layers/pooling.py", "tests/kernels/test_pooling.py"): [
+        ("winner's place overflows one byte", "places <= 256", "places <= 512"),
+        ("stride (height, width) exchanged", "max_pool2d(step.x, self.size, self.stride,",
+         "max_pool2d(step.x, self.size, self.stride[::-1],"),
+        ("stride 1 by default", "self.stride = self.size if stride is None", "self.stride = (1, 1) if stride is None"),
+    ],
+    ("layers/dropout.py", "tests/test_reuse.py tests/test_graph.py -k dropout"): [
+        ("drops while evaluating", "if not step.mode.training:", "if False:"),
+        ("backward after an evaluation uses the last choice", "step.work.dropped = step.mode.training",
+         "step.work.dropped = step.work.dropped or step.mode.training"),
+        ("the same numbers are dropped at every step", "step.mode.random.random(out", "np.random.default_rng(0).random(out"),
+    ],
+    ("layers/joining.py", GRAPH): [
+        ("third input lost", "for x in step.xs[2:]:", "for x in step.xs[3:]:"),
+        ("gradient added to the last one", "np.copyto(dx, step.dy)", "np.add(dx, step.dy, out=dx)"),
+        ("the second input gets no gradient", "for dx in step.dxs:", "for dx in step.dxs[:1]:"),
+    ],
+    ("layers/activations.py", "tests/test_reuse.py tests/test_gradient_check.py tests/test_graph.py -k activation or layer"): [
+        ("LeakyReLU has one slope for all", "dtype.type(self.slope)", "dtype.type(0.01)"),
+        ("GELU with another's derivative", "kernels.gelu, kernels.gelu_backward", "kernels.gelu, kernels.relu_backward"),
+    ],
+    ("plan.py", GRAPH): [
+        ("layouts exchanged on the way back", "self.turn(step.dy, step.dx, not self.to_last)",
+         "self.turn(step.dy, step.dx, self.to_last)"),
+        ("of several readers the last one's gradient stays", "total += scratch", "total[...] = scratch"),
+        ("gradient counted twice where there are two readers", "additions.append((scratch, total))",
+         "additions.extend([(scratch, total)] * 2)"),
+        ("each reader overwrites the gradient", "if place not in written:", "if True:"),
+        ("no gradient behind a layer without parameters", "if self.views.get(layer) or needed.intersection(sources):",
+         "if self.views.get(layer):"),
+        ("training is never switched on", "self.mode.training = training", "self.mode.training = False"),
+        ("stale batch: the steps keep the first one's", "np.copyto(self.input.value, batch)", "self.input.value = batch"),
+        ("stale error: only the first is copied", "np.copyto(self.output.grad, error)",
+         "np.copyto(self.output.grad, self.output.grad if self.output.grad.any() else error)"),
+        ("the plan without the input's gradient serves for both", "if to_input is not self.to_input:",
+         "if self.to_input is None:"),
+    ],
+    ("graph.py", f"{GRAPH} tests/test_initial_values.py"): [
+        ("parameters overlap", "weights.shape, total))", "weights.shape, max(0, total - unit)))"),
+        ("the seed is ignored", "np.random.default_rng([self.seed, 0])", "np.random.default_rng([0, 0])"),
+        ("dropout's random numbers ignore the seed", "np.random.default_rng([self.seed, 1])", "np.random.default_rng([0, 1])"),
+        ("the last backward pass's gradient after a new forward", "        self._ran, self._went_back = None, False",
+         "        self._ran = None"),
+        ("scores are the graph's own buffer", "return scores.copy()", "return scores"),
+        ("a gradient by name is batch last", "return slot.batch_first(array)", "return array.copy()"),
+        ("the input's gradient is batch last", "self._ran.input.batch_first(self._ran.input.grad)",
+         "self._ran.input.grad.copy()"),
+        ("a batch that is not finite is taken", "if not all_finite(batch.reshape(-1)):", "if False:"),
+        ("buffers serve every batch size", "if N not in self._plans:", "if not self._plans:"),
+        ("evaluating switches training on", "scores = plan.forward(batch, training)", "scores = plan.forward(batch, True)"),
+    ],
+}
+
+
+@dataclass
+class Fault:
+    """One change of one file of the package, and the tests that should notice."""
+
+    file: str
+    what: str
+    old: str
+    new: str
+    tests: str
+
+    def put_into(self, package: Path) -> str:
+        """Write the fault into the copy and return the sound text; ValueError where the old text is not there once."""
+        sound = (package / self.file).read_text(encoding="utf-8")
+        if (times := sound.count(self.old)) != 1:
+            raise ValueError(f"{self.file}: '{self.what}' expects its old text once; found it {times} times:\n{self.old}")
+        (package / self.file).write_text(sound.replace(self.old, self.new), encoding="utf-8")
+        return sound
+
+
+def faults(only: str = "") -> list[Fault]:
+    """The table as a list; of those alone whose file or description holds `only`."""
+    rows = [Fault(file, what, old, new, tests) for (file, tests), group in FAULTS.items() for what, old, new in group]
+    return [row for row in rows if only.lower() in f"{row.file} {row.what}".lower()]
+
+
+def copy_project(to: Path) -> Path:
+    """A copy of the package and its tests, without anything compiled."""
+    for folder in ("isbe_np", "tests"):
+        shutil.copytree(ROOT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "setup.cfg", to)
+    return to
+
+
+def run_tests(folder: Path, tests: str) -> tuple[int, str]:
+    """Pytest's exit code and output, in plain Python; no compiled code and no bytecode is kept, as both could be stale."""
+    settings = {"NUMBA_DISABLE_JIT": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder), "MPLBACKEND": "Agg"}
+    files, _, keyword = tests.partition(" -k ")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-rf", "--tb=line", "-p", "no:cacheprovider", *files.split(),
+               *(["-k", keyword] if keyword else []), *(f"--deselect={name}" for name in TOO_SLOW)]
+    try:
+        done = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return -1, f"no end after {SECONDS} s"
+    return done.returncode, done.stdout + done.stderr
+
+
+def verdict(code: int, output: str) -> tuple[str, str]:
+    """("caught", by which test), ("survived", ""), or ("broken", why) where the tests could not tell."""
+    failed = re.search(r"^FAILED (.+?)( - .*)?$", output, re.MULTILINE)
+    if code == 0:
+        return "survived", ""
+    if code != 1 or not failed:
+        return "broken", " ".join(output.split())[-200:]
+    if re.search(r"(NameError|SyntaxError|ImportError|UnboundLocalError)", failed[2] or ""):
+        return "broken", failed[0]
+    return "caught", failed[1].removeprefix("tests/")
+
+
+def try_fault(fault: Fault, folders: SimpleQueue) -> dict:
+    """Put one fault into a copy that nobody uses at the moment, run its tests, and mend the copy."""
+    folder = folders.get()
+    sound = fault.put_into(folder / "isbe_np")
+    try:
+        result, by = verdict(*run_tests(folder, fault.tests))
+    finally:
+        (folder / "isbe_np" / fault.file).write_text(sound, encoding="utf-8")
+        folders.put(folder)
+    print(f"{result:9}{fault.file}: {fault.what}", file=sys.stderr, flush=True)
+    return {"file": fault.file, "fault": fault.what, "result": result, "by": by}
+
+
+def try_all(rows: list[Fault], workers: int) -> list[dict]:
+    """The results of all faults, in the order of the table. ValueError where a row does not fit, or the sound copy fails."""
+    with tempfile.TemporaryDirectory(prefix="isbe_faults_") as name:
+        folders: SimpleQueue = SimpleQueue()
+        copies = [copy_project(Path(name) / str(k)) for k in range(workers)]
+        for row in rows:  # all of them before the first test: a table that does not fit is told at once
+            sound = row.put_into(copies[0] / "isbe_np")
+            (copies[0] / "isbe_np" / row.file).write_text(sound, encoding="utf-8")
+        for copy in copies:
+            folders.put(copy)
+        with ThreadPoolExecutor(workers) as pool:
+            for tests, (code, output) in zip(wanted := sorted({row.tests for row in rows}),
+                                             pool.map(lambda tests: run_sound(tests, folders), wanted), strict=True):
+                if code != 0:
+                    raise ValueError(f"Without any fault, pytest {tests} ends with {code}:\n{output[-2000:]}")
+            return list(pool.map(lambda row: try_fault(row, folders), rows))
+
+
+def run_sound(tests: str, folders: SimpleQueue) -> tuple[int, str]:
+    """`run_tests` in a copy that nobody uses at the moment and that holds no fault."""
+    folder = folders.get()
+    try:
+        return run_tests(folder, tests)
+    finally:
+        folders.put(folder)
+
+
+def main() -> int:
+    """Try the faults, print the table, and say how it ended by the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="TEXT", help="faults whose file or description holds TEXT")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="test runs at a time (default 2)")
+    parser.add_argument("--json", metavar="FILE", help="also write the results to FILE")
+    options = parser.parse_args()
+    rows = faults(options.only)
+    if not rows or options.workers < 1:
+        print("inject_faults: no such fault, or fewer than one worker.", file=sys.stderr)
+        return 2
+    try:
+        results = try_all(rows, options.workers)
+    except ValueError as refusal:
+        print(f"inject_faults: {refusal}", file=sys.stderr)
+        return 2
+    print(table(("file", "fault", "result", "by"), [tuple(row.values()) for row in results], left=4))
+    missed = [row for row in results if row["result"] != "caught"]
+    print(f"\n{len(results) - len(missed)} of {len(results)} faults caught.")
+    for row in missed:
+        print(f"{row['result'].upper()}: {row['file']}: {row['fault']} {row['by']}")
+    if options.json:
+        write_json(options.json, {"faults": results, "caught": len(results) - len(missed)})
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

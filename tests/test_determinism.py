@@ -1,0 +1,138 @@
+"""The same seed gives the same bits: again, in another process, with another number of threads, beside another network.
+
+Run as a program, it trains one of its networks and prints the hash of its parameters: `python tests/test_determinism.py large`.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+import isbe_np as isbe
+from isbe_np.kernels import jit
+
+COMPILED = not numba.config.DISABLE_JIT
+# Without the compiler a step of the small network takes half a second.
+STEPS = 200 if COMPILED else 2
+# Examples in a batch, units in the hidden layer. A kernel of the large one gets more than jit.SMALL numbers and so, where there
+# are several threads, shares them; one of the small network never does.
+SIZES = {"small": (6, 10), "large": (160, 300)}
+large_only_compiled = pytest.mark.skipif(not COMPILED, reason="the large network takes minutes without the compiler")
+every_size = pytest.mark.parametrize("size", ["small", pytest.param("large", marks=large_only_compiled)])
+several_threads = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core: there is one thread only")
+
+
+def network(size, seed=0):
+    """Every kind of kernel that shares work: convolution, pooling, layouts, dense, activations."""
+    image = isbe.Input((2, 8, 8))
+    x = isbe.ReLU()(isbe.Conv2D(4, 3, padding=1)(image))
+    x = isbe.Add()(isbe.MaxPool2D(2)(x), isbe.AveragePool2D(2)(x))
+    x = isbe.Dropout(0.2)(isbe.GELU()(isbe.Dense(SIZES[size][1])(isbe.Flatten()(x))))
+    return isbe.Graph(image, isbe.Dense(5)(x), seed=seed)
+
+
+def trained(size, seed=0):
+    """Hash of the parameters after `STEPS` steps on random images, one batch after another."""
+    net, head, optimizer = network(size, seed), isbe.Head("softmax"), isbe.SGD(0.05, momentum=0.9)
+    random = np.random.default_rng(seed)
+    images = random.random((4, SIZES[size][0], 2, 8, 8), np.float32)
+    labels = random.integers(0, 5, images.shape[:2])
+    for step in range(STEPS):
+        head.forward(net.forward(images[step % 4], training=True))
+        net.backward(head.backward(labels[step % 4]))
+        optimizer.step(net)
+    assert np.isfinite(net.values).all()
+    return hashlib.sha256(net.values.tobytes()).hexdigest()
+
+
+def in_a_process(size, **settings):
+    """The hash that a new process prints."""
+    root = str(Path(isbe.__file__).resolve().parent.parent)
+    done = subprocess.run([sys.executable, __file__, size], env=os.environ | {"PYTHONPATH": root} | settings, check=False,
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Hash of each training, run alone in this process."""
+    return {size: trained(size) for size in SIZES if COMPILED or size == "small"}
+
+
+def test_the_large_network_is_large_and_the_small_one_small():
+    """By the largest and the smallest array that a kernel of theirs is given."""
+    for size, (batch, hidden) in SIZES.items():
+        images, weights = 4 * 8 * 8 * batch, 64 * hidden
+        assert (images >= jit.SMALL) == (2 * weights >= jit.SMALL) == (size == "large")
+
+
+@every_size
+def test_twice_in_one_process(size, alone):
+    assert trained(size) == alone[size]
+
+
+@every_size
+def test_another_seed_gives_other_bits(size, alone):
+    assert trained(size, seed=1) != alone[size]
+
+
+@every_size
+def test_in_two_processes(size, alone):
+    assert in_a_process(size) == in_a_process(size) == alone[size]
+
+
+@several_threads
+@every_size
+def test_with_one_thread_or_two(size, alone):
+    """Each task owns what it writes, so that no sum is split between threads."""
+    before = jit.threads()
+    try:
+        for n in (1, 2):
+            jit.set_threads(n)
+            assert trained(size) == alone[size]
+    finally:
+        jit.set_threads(before)
+
+
+@several_threads
+@every_size
+def test_in_a_process_of_one_thread(size, alone):
+    assert in_a_process(size, NUMBA_NUM_THREADS="1") == alone[size]
+
+
+@large_only_compiled
+def test_another_threading_layer(alone):
+    """Numba's own, which is what runs where neither OpenMP nor TBB is found."""
+    assert in_a_process("large", NUMBA_THREADING_LAYER="workqueue") == alone["large"]
+
+
+@pytest.mark.parametrize("sizes", [("small", "small"), pytest.param(("large", "large"), marks=large_only_compiled),
+                                   pytest.param(("small", "large"), marks=large_only_compiled)], ids="-".join)
+def test_two_python_threads_at_once(sizes, alone):
+    """Two networks of their own, trained side by side, do not see each other."""
+    if COMPILED and numba.threading_layer() == "workqueue":
+        pytest.skip("Numba's workqueue ends the process when two Python threads enter it; OpenMP and TBB do not")
+    hashes, together = {}, threading.Barrier(2)
+
+    def run(place, size):
+        together.wait()
+        hashes[place] = trained(size)
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(sizes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert hashes == {place: alone[size] for place, size in enumerate(sizes)}
+    assert trained(sizes[0]) == alone[sizes[0]] and jit.threads() == numba.get_num_threads()
+
+
+if __name__ == "__main__":
+    print(trained(sys.argv[1]))
