@@ -17,24 +17,19 @@ as ReLU's at 0, and the difference means nothing: such elements are left out and
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 
 from isbe_np.checks import float_array
+from isbe_np.gradient_subjects import GradientError, subject_of
 from isbe_np.graph import Graph
 from isbe_np.heads import Head
-from isbe_np.layers.base import Input, Layer, Mode, Step
+from isbe_np.layers.base import Layer
 
 STEP = 6e-6
 # Share of elements that may straddle a kink before the check is refused as meaningless.
 MOST_KINKS = 0.05
-
-
-class GradientError(AssertionError):
-    """A gradient is wrong; the text says which, where, and by how much."""
 
 
 @dataclass
@@ -65,17 +60,8 @@ class GradientReport:
         return "\n".join([f"The gradients of {self.subject} are right.", *rows])
 
 
-@dataclass
-class _Subject:
-    """What is checked, as two functions of nothing: its number L, and its gradients; and the arrays to vary, by name."""
-
-    name: str
-    arrays: dict[str, np.ndarray]
-    loss: Callable[[], float]
-    gradients: Callable[[], dict[str, np.ndarray]]
-
-
-def check_gradients(subject, *x, targets=None, tolerance: float = 1e-6, step: float = STEP, seed: int = 0) -> GradientReport:
+def check_gradients(subject, *x, targets=None, tolerance: float = 1e-6, step: float = STEP, seed: int = 0,
+                    complex_step: bool = False) -> GradientReport:
     """Check every element of every gradient of `subject` at x; GradientError says where the first wrong one is.
 
     Parameters
@@ -85,6 +71,8 @@ def check_gradients(subject, *x, targets=None, tolerance: float = 1e-6, step: fl
     x : float64 arrays, batch first; several for a layer of several inputs.
     tolerance : largest error allowed, relative to the largest element of the gradient (2e-9 is usual, 1e-3 a fault).
     step : h of the differences; seed : of the random r, and of a layer's parameters.
+    complex_step : for a function made of analytic NumPy operations (no abs, max or comparison): Im L(x + ih) / h with
+        h = 1e-20, which subtracts nothing and so is exact to rounding, instead of differences. Kernels take no complex numbers.
 
     Raises GradientError; ValueError where the check would prove nothing (a gradient that is zero or tiny, many kinks) and for
     input that does not fit; TypeError for what cannot be checked.
@@ -95,7 +83,10 @@ def check_gradients(subject, *x, targets=None, tolerance: float = 1e-6, step: fl
     if isinstance(subject, (Layer, Graph)) and any(array.ndim < 2 for array in arrays):
         raise ValueError(f"check_gradients expects x with the batch as its first axis for {subject!r}, such as (4, 10); got "
                          f"shape {min((array.shape for array in arrays), key=len)}.")
-    what = _subject(subject, arrays, targets, seed)
+    if complex_step and (isinstance(subject, (Layer, Graph, Head)) or not callable(subject)):
+        raise TypeError(f"check_gradients takes complex_step for a function of NumPy operations alone; got {subject!r}, whose "
+                        f"kernels take no complex numbers. Leave it out.")
+    what = subject_of(subject, arrays, targets, seed)
     kept = {name: array.copy() for name, array in what.arrays.items()}
     gradients = {name: np.array(gradient) for name, gradient in what.gradients().items()}
     again = what.gradients()
@@ -105,7 +96,7 @@ def check_gradients(subject, *x, targets=None, tolerance: float = 1e-6, step: fl
             raise GradientError(f"{what.name} modifies {name}: a forward or backward pass must leave its inputs as they were.")
     report = GradientReport(what.name)
     for name, array in what.arrays.items():
-        report.checked.append(_check(what, name, array, gradients[name], tolerance, step))
+        report.checked.append(_check(what, name, array, gradients[name], tolerance, None if complex_step else step))
     return report
 
 
@@ -122,12 +113,15 @@ def _compare_twice(subject, name, gradient, again, array):
 
 
 def _check(what, name, array, gradient, tolerance, step) -> Checked:
-    """Compare `gradient` with differences in every element of `array`."""
+    """Compare `gradient` with differences in every element of `array`; a step of None stands for the complex step."""
     differences, kinks = np.zeros(array.shape), np.zeros(array.shape, bool)
     middle = what.loss()
-    noise = 64 * np.finfo(float).eps * max(1.0, abs(middle)) / step
+    noise = 64 * np.finfo(float).eps * max(1.0, abs(middle)) / (step or 1.0)
     for place in np.ndindex(array.shape):
-        differences[place], kinks[place] = _difference(what.loss, array, place, step, middle, noise)
+        if step is None:
+            differences[place] = what.imaginary(place) if what.imaginary else np.nan
+        else:
+            differences[place], kinks[place] = _difference(what.loss, array, place, step, middle, noise)
     scale = float(np.max(np.abs(differences), initial=0.0, where=~kinks))
     if scale <= noise and not np.abs(gradient).max() > noise:
         raise ValueError(f"check_gradients: the gradient of {what.name} by {name} is zero throughout, so that the check would "
@@ -171,124 +165,3 @@ def _difference(loss, array, place, step, middle, noise):
         return central, False
     small_right, small_left = halves(step / 4)
     return central, abs(small_right - small_left) > abs(right - left) / 2 + 8 * noise
-
-
-def _subject(subject, arrays, targets, seed) -> _Subject:
-    if targets is not None and not isinstance(subject, Head):
-        raise ValueError(f"check_gradients takes targets for a Head alone; got them with {subject!r}. Leave them out.")
-    if isinstance(subject, Layer):
-        if len(arrays) > 1:
-            return _layer(subject, arrays, seed)
-        image = Input(arrays[0].shape[1:])
-        return _graph(Graph(image, subject(image), seed=seed, dtype=np.float64), arrays, seed, repr(subject))
-    if isinstance(subject, Graph):
-        return _graph(subject, arrays, seed, repr(subject))
-    if isinstance(subject, Head):
-        return _head(subject, arrays, targets)
-    if callable(subject):
-        return _function(subject, arrays, seed)
-    raise TypeError(f"check_gradients expects a layer, a Graph, a Head or a function; got {subject!r}.")
-
-
-def _graph(net: Graph, arrays, seed, name) -> _Subject:
-    if net.dtype != np.float64:
-        raise TypeError(f"check_gradients expects a graph of dtype float64; {net!r} is {net.dtype}, whose rounding would hide "
-                        f"small faults. Make it with dtype=np.float64.")
-    if len(arrays) != 1:
-        raise ValueError(f"check_gradients expects one array x for a graph; got {len(arrays)}.")
-    x, draws = arrays[0], net.random.bit_generator.state
-    named = {"its input": x} | {parameter.name: parameter.value for parameter in net.parameters()}
-
-    def forward():
-        # As in training, with the same random numbers in every pass: a Dropout drops the same values.
-        net.random.bit_generator.state = draws
-        return net.forward(x, training=True)
-
-    weights = np.random.default_rng(seed).normal(size=forward().shape)
-
-    def gradients():
-        forward()
-        before = {node: net.value(node) for node in net.names.values()}
-        by_input = net.backward(weights, input_gradient=True)
-        for node, value in before.items():
-            if (node == "input" and (value != x).any()) or (net.value(node) != value).any():
-                raise GradientError(f"{name} modifies the value of node {node!r}: a pass must leave what it reads as it was.")
-        if (net.gradient(list(before)[-1]) != weights).any():
-            raise GradientError(f"{name} modifies the error that its backward is given.")
-        return dict(zip(named, [by_input, *(parameter.grad.copy() for parameter in net.parameters())], strict=True))
-    return _Subject(name, named, lambda: float((forward() * weights).sum()), gradients)
-
-
-def _layer(layer: Layer, arrays, seed) -> _Subject:
-    """A layer of several inputs, run by hand: a graph has one input."""
-    shapes = [array.shape[1:] for array in arrays]
-    nodes = [Input(shape) for shape in shapes]
-    out = layer(*nodes)
-    random = np.random.default_rng(seed)
-    weights = random.normal(size=(len(arrays[0]), *out.shape))
-    last = bool(layer.batch_last)
-
-    def turn(a):
-        return (np.moveaxis(a, 0, -1) if last else a).copy()
-
-    def back(a):
-        return (np.moveaxis(a, -1, 0) if last else a).copy()
-
-    named = {f"input {k + 1}": array for k, array in enumerate(arrays)}
-    values = {part: random.normal(0, wanted.spread or 1, wanted.shape) for part, wanted in layer.weights(*shapes).items()}
-    named |= values
-    step = Step([turn(array) for array in arrays], turn(weights), SimpleNamespace(**values), Mode(False, random))
-    step.dxs, step.dy = [np.empty_like(x) for x in step.xs], turn(weights)
-    step.dw = SimpleNamespace(**{part: np.empty_like(value) for part, value in values.items()})
-    layer.prepare(step)
-    layer.prepare_backward(step)
-
-    def forward():
-        for x, array in zip(step.xs, arrays, strict=True):
-            x[...] = turn(array)
-        layer.forward(step)
-        return float((back(step.y) * weights).sum())
-
-    def gradients():
-        forward()
-        layer.backward(step)
-        by_inputs = [back(dx) for dx in step.dxs]
-        return dict(zip(named, by_inputs + [getattr(step.dw, part).copy() for part in values], strict=True))
-    return _Subject(repr(layer), named, forward, gradients)
-
-
-def _head(head: Head, arrays, targets) -> _Subject:
-    if targets is None or len(arrays) != 1:
-        raise ValueError("check_gradients of a Head expects one array of scores, and targets=: class indices or an array "
-                         "(N, C).")
-    if head.reduction == "none":
-        raise ValueError("check_gradients needs one number to differentiate, and a Head of reduction 'none' has one for each "
-                         "example. Use reduction 'sum'.")
-    scores = arrays[0]
-
-    def loss():
-        head.forward(scores)
-        return float(head.loss(targets))
-
-    def gradients():
-        head.forward(scores)
-        return {"scores": head.backward(targets)}
-    return _Subject(repr(head), {"scores": scores}, loss, gradients)
-
-
-def _function(function, arrays, seed) -> _Subject:
-    name = getattr(function, "__name__", repr(function))
-    if len(arrays) != 1:
-        raise ValueError(f"check_gradients expects one array x for the function {name}; got {len(arrays)}.")
-    x = arrays[0]
-
-    def run():
-        made = function(x)
-        if not (isinstance(made, tuple) and len(made) == 2 and callable(made[1])):
-            raise TypeError(f"check_gradients expects {name}(x) to return its value and a function backward(dy) -> dx; "
-                            f"got {type(made).__name__}.")
-        return np.asarray(made[0], np.float64), made[1]
-
-    weights = np.random.default_rng(seed).normal(size=run()[0].shape)
-    return _Subject(name, {"x": x}, lambda: float((run()[0] * weights).sum()),
-                    lambda: {"x": np.asarray(run()[1](weights), np.float64)})

@@ -165,3 +165,25 @@ def test_a_gradient_that_rounding_would_hide_is_refused(random):
 def test_a_batch_without_a_batch_axis_is_refused():
     with pytest.raises(ValueError, match=r"the batch as its first axis for ReLU\(\), such as \(4, 10\); got shape \(3,\)"):
         isbe.check_gradients(isbe.ReLU(), np.ones(3))
+
+
+def test_complex_steps_are_exact_to_rounding(random):
+    x = random.normal(size=(3, 4))
+    assert isbe.check_gradients(sine(), x, complex_step=True, tolerance=1e-13).worst < 1e-15
+    with pytest.raises(isbe.GradientError, match="sin: the gradient by x is wrong"):
+        isbe.check_gradients(sine(1 + 1e-9), x, complex_step=True, tolerance=1e-13)
+
+
+def test_the_collapse_by_complex_steps(random):
+    """Cross-entropy of softmax, written out: its gradient is softmax - target to 1e-15."""
+    t = np.eye(5)[[0, 3, 2]]
+
+    def cross_entropy(x):
+        y = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        return -(t * np.log(y)).sum(), lambda dy: (y - t) * dy
+    assert isbe.check_gradients(cross_entropy, random.normal(size=(3, 5)), complex_step=True, tolerance=1e-13).worst < 1e-14
+
+
+def test_complex_steps_through_kernels_are_refused():
+    with pytest.raises(TypeError, match=r"complex_step for a function of NumPy operations alone; got ReLU\(\)"):
+        isbe.check_gradients(isbe.ReLU(), np.ones((2, 3)), complex_step=True)
