@@ -34,13 +34,13 @@ def agreement_figure(agreements: list[Agreement]) -> Figure:
             gaps = [max(a.head, a.gradient, floor) for a in rows]
             colour, marker = looks[(k + 1) % len(looks)]
             ax.plot(gaps, places, marker, color=colour, label=network, ms=6)
-        ax.axvline(TOLERANCE[dtype], color="black", ls="--", lw=1, label="bound")
+        ax.axvline(TOLERANCE[dtype], color="black", ls="--", lw=1, label="tolerance")
         ax.set(xscale="log", title=dtype, yticks=range(len(pairs)), yticklabels=[f"{a} / {b}" for a, b in pairs],
                xlabel="largest relative difference of error and gradients")
         ax.grid(axis="x", alpha=0.3)
         ax.invert_yaxis()
     axes[0].set_ylabel("pair of routes")
-    axes[1].legend(loc="lower left", fontsize=9)
+    axes[1].legend(loc="center", bbox_to_anchor=(0.65, 0.5), fontsize=9)
     figure.suptitle("The four routes send the same gradient, to rounding" if all(a.within for a in agreements)
                     else "The four routes do NOT send the same gradient")
     return figure
