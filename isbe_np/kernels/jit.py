@@ -34,8 +34,8 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 # saves.
 SMALL = 1 << 15
 # Idle OpenMP threads of GCC's runtime wait for work in a loop for some milliseconds before they sleep. On a machine that does
-# anything else besides, that loop holds the core which the other thread waits for, and a training step becomes 10 to 20 times
-# slower. So they go to sleep at once, unless the user has said otherwise; it is read when the first parallel kernel runs.
+# anything else besides, that loop holds the core which the other thread waits for, and a training step becomes ten times slower
+# and more. So they go to sleep soon, unless the user has said otherwise; it is read when the first parallel kernel runs.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 # "numpy" makes 1/0 infinite, as in NumPy, where Numba's default would raise.
