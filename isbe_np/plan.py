@@ -113,7 +113,7 @@ class Plan:
 
     def backward(self, error: np.ndarray, to_input: bool) -> None:
         """Run the steps in reverse from `error`, the gradient by the output."""
-        if to_input is not self.to_input:
+        if to_input != self.to_input:
             # Planned anew, not kept beside the other: both would lead through the same steps.
             for slot in self.slots.values():
                 slot.grad = None
