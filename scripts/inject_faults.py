@@ -300,7 +300,7 @@ FAULTS = {
         ("stale batch: the steps keep the first one's", "np.copyto(self.input.value, batch)", "self.input.value = batch"),
         ("stale error: only the first is copied", "np.copyto(self.output.grad, error)",
          "np.copyto(self.output.grad, self.output.grad if self.output.grad.any() else error)"),
-        ("the plan without the input's gradient serves for both", "if to_input is not self.to_input:",
+        ("the plan without the input's gradient serves for both", "if to_input != self.to_input:",
          "if self.to_input is None:"),
     ],
     ("graph.py", f"{GRAPH} tests/test_initial_values.py"): [
