@@ -32,7 +32,7 @@ def describe() -> dict:
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip() + " (no kernel here uses it)",
         "jit": not jit.SETTINGS.DISABLE_JIT,
         "boundscheck": bool(jit.SETTINGS.BOUNDSCHECK),
-        "jit_cache": str(jit.cache_folder() or "off"),
+        "jit_cache": _cache(),
     }
 
 
@@ -41,6 +41,11 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _cache() -> str:
+    folder = jit.cache_folder()
+    return "off" if folder is None else f"{folder}{'' if os.access(folder, os.W_OK) else ' (may only be read)'}"
 
 
 def _threading_layer() -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from isbe_np.checks import FLOATS, float_array, whole
 from isbe_np.kernels.finite import all_finite
 from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, zeros
+from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
 
 # Plans of so many batch sizes are kept: training, its last smaller batch, evaluation and its last smaller batch.
@@ -32,12 +33,14 @@ class Graph:
     inputs, outputs : nodes; every path from outputs back must end at inputs.
     seed : decides the parameters' first values and what random layers draw.
     dtype : np.float32 or np.float64, of every array of the network.
+    fuse : run layers together where one pass can do the work of several, such as Conv2D, ReLU and MaxPool2D. The results are
+        the same; the values between such layers are not stored, but computed when asked for.
     """
 
-    def __init__(self, inputs: Node, outputs: Node, seed: int = 0, dtype=np.float32):
+    def __init__(self, inputs: Node, outputs: Node, seed: int = 0, dtype=np.float32, fuse: bool = True):
         if np.dtype(dtype) not in FLOATS:
             raise TypeError(f"Graph expects dtype np.float32 or np.float64; got {dtype!r}.")
-        self.seed, self.dtype = whole("Graph(seed)", seed, least=0), np.dtype(dtype)
+        self.seed, self.dtype, self.fuse = whole("Graph(seed)", seed, least=0), np.dtype(dtype), bool(fuse)
         self.nodes = _in_order(inputs, outputs)
         self.names = _name(self.nodes)
         self._by_name = {name: node for node, name in self.names.items()}
@@ -139,9 +142,20 @@ class Graph:
         if N not in self._plans:
             if len(self._plans) == PLANS:
                 self._plans.popitem(last=False)
-            self._plans[N] = Plan(self.nodes, N, self.dtype, self._views, self.random)
+            self._plans[N] = self._lay_out(N)
         self._plans.move_to_end(N)
         return self._plans[N]
+
+    def _lay_out(self, N: int) -> Plan:
+        return Plan(self.nodes, N, self.dtype, self._views, self.random, self.fuse)
+
+    def memory(self, batch_size: int, slots: int = 1) -> Memory:
+        """Bytes that a training step takes with batches of `batch_size`, and what for; nothing is run.
+
+        slots : arrays that the optimizer keeps beside the parameters, 1 for SGD with momentum, 2 for Adam.
+        """
+        batch_size, slots = whole("Graph.memory(batch_size)", batch_size), whole("Graph.memory(slots)", slots, least=0)
+        return count(self._lay_out, batch_size, self.values.nbytes + self.grads.nbytes, slots * self.values.nbytes)
 
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order of `values` and `grads`."""
@@ -155,20 +169,18 @@ class Graph:
         """The gradient by the node called `name` in the last backward pass, (N, *shape), a copy."""
         if not self._went_back:
             raise RuntimeError("Graph.gradient needs a backward pass since the last forward pass: call backward first.")
-        return self._read(name, "grad")
+        return self._read(name, "gradient")
 
     def _read(self, name: str, which: str) -> np.ndarray:
         if self._ran is None:
             raise RuntimeError(f"Graph has no {which} of {name!r} yet: call forward first.")
         if name not in self._by_name:
             raise ValueError(f"Graph has no node {name!r}; its nodes are {', '.join(self._by_name)}.")
-        node = self._by_name[name]
-        slot = self._ran.slots[node, self._ran.home[node]]
-        array = getattr(slot, which)
+        array = self._ran.read(self._by_name[name], gradient=which == "gradient")
         if array is None:
             raise ValueError(f"No gradient by {name!r} was computed, as it depends on no parameter; "
                              f"call backward(error, input_gradient=True).")
-        return slot.batch_first(array)
+        return array
 
     def summary(self) -> str:
         """A table of the nodes in order: name, layer, output shape, parameters, and the nodes it reads."""
@@ -195,7 +207,7 @@ class Graph:
 class Sequential(Graph):
     """Layers one after another: Sequential((784,), Dense(100), ReLU(), Dense(10), seed=0)."""
 
-    def __init__(self, input_shape, *layers: Layer, seed: int = 0, dtype=np.float32):
+    def __init__(self, input_shape, *layers: Layer, seed: int = 0, dtype=np.float32, fuse: bool = True):
         node = first = Input(input_shape)
         if not layers:
             raise ValueError("Sequential expects at least one layer after the input's shape; got none.")
@@ -203,7 +215,7 @@ class Sequential(Graph):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential expects layers after the input's shape; got {layer!r}.")
             node = layer(node)
-        super().__init__(first, node, seed=seed, dtype=dtype)
+        super().__init__(first, node, seed=seed, dtype=dtype, fuse=fuse)
 
 
 def _in_order(first: Node, last: Node) -> list[Node]:

@@ -13,23 +13,24 @@ IMAGE = (1, 28, 28)
 CLASSES = 10
 
 
-def n0(seed: int = 0, dtype=np.float32) -> Graph:
+def n0(seed: int = 0, dtype=np.float32, fuse: bool = True) -> Graph:
     """A perceptron: 784-512-256-10 with ReLU."""
-    return Sequential(IMAGE, Flatten(), Dense(512), ReLU(), Dense(256), ReLU(), Dense(CLASSES), seed=seed, dtype=dtype)
+    return Sequential(IMAGE, Flatten(), Dense(512), ReLU(), Dense(256), ReLU(), Dense(CLASSES), seed=seed, dtype=dtype,
+                      fuse=fuse)
 
 
-def n1(seed: int = 0, dtype=np.float32) -> Graph:
+def n1(seed: int = 0, dtype=np.float32, fuse: bool = True) -> Graph:
     """Convolutions of 32 and 64 filters of 5 x 5, each with ReLU and 2 x 2 max pooling; dense 512; ten scores."""
     return Sequential(
         IMAGE, Conv2D(32, 5, padding=2), ReLU(), MaxPool2D(2), Conv2D(64, 5, padding=2), ReLU(), MaxPool2D(2),
-        Flatten(), Dense(512), ReLU(), Dense(CLASSES), seed=seed, dtype=dtype)
+        Flatten(), Dense(512), ReLU(), Dense(CLASSES), seed=seed, dtype=dtype, fuse=fuse)
 
 
-def lenet5(seed: int = 0, dtype=np.float32) -> Graph:
+def lenet5(seed: int = 0, dtype=np.float32, fuse: bool = True) -> Graph:
     """LeNet-5 (LeCun et al. 1998) as it is built today: ReLU, max pooling, and every map of conv 2 sees all of conv 1."""
     return Sequential(
         IMAGE, Conv2D(6, 5, padding=2), ReLU(), MaxPool2D(2), Conv2D(16, 5), ReLU(), MaxPool2D(2),
-        Flatten(), Dense(120), ReLU(), Dense(84), ReLU(), Dense(CLASSES), seed=seed, dtype=dtype)
+        Flatten(), Dense(120), ReLU(), Dense(84), ReLU(), Dense(CLASSES), seed=seed, dtype=dtype, fuse=fuse)
 
 
 NETWORKS = {"n0": n0, "n1": n1, "lenet5": lenet5}

@@ -2,8 +2,11 @@
 
 Everything is laid out once, when a batch size is first seen: no step of training makes a buffer again. A node's value is
 stored in the layout its layer's kernels want, images with the batch last; where a reader wants the other layout, a step in
-between turns it, once for all such readers. In a backward pass, the first of a value's readers to run writes the value's
-gradient and the others add to it; parameters of a layer that stands in several places are summed in the same way.
+between turns it, once for all such readers. Layers whose work one pass can do are run as one (see `layers.fused`); the values
+between them are then not stored, and are computed when somebody asks for them.
+
+In a backward pass, the first of a value's readers to run writes the value's gradient and the others add to it; parameters of
+a layer that stands in several places are summed in the same way.
 """
 
 from __future__ import annotations
@@ -15,6 +18,23 @@ import numpy as np
 
 from isbe_np.kernels.layout import transpose
 from isbe_np.layers.base import Layer, Mode, Node, Step, zeros
+from isbe_np.layers.fused import fuse
+
+
+def chains(nodes: list[Node], output: Node) -> list[list[Node]]:
+    """`nodes` in their order, cut into chains: each node but the first of a chain is the only reader of the one before."""
+    readers: dict[Node, list[Node]] = {node: [] for node in nodes}
+    for node in nodes:
+        for parent in set(node.inputs) & readers.keys():
+            readers[parent].append(node)
+    result: list[list[Node]] = []
+    for node in nodes:
+        before = result[-1][-1] if result else None
+        if before is not None and node.inputs == (before,) and len(readers[before]) == 1 and before is not output:
+            result[-1].append(node)
+        else:
+            result.append([node])
+    return result
 
 
 class Turn(Layer):
@@ -54,18 +74,21 @@ class Slot:
 class Plan:
     """All buffers and steps of one graph for batches of N."""
 
-    def __init__(self, nodes: list[Node], N: int, dtype, views: dict, random: np.random.Generator):
-        self.N, self.dtype, self.views = N, dtype, views
+    def __init__(self, nodes: list[Node], N: int, dtype, views: dict, random: np.random.Generator, fused: bool = True):
+        self.N, self.dtype, self.views = N, dtype, dict(views)
         self.mode = Mode(False, random)
         self.slots: dict[tuple[Node, bool], Slot] = {}
         self.home: dict[Node, bool] = {}
         self.steps: list[tuple[Layer, Step, list[Slot], Slot]] = []
-        for node in nodes:
-            if node.inputs:
-                self._add_node(node)
-            else:
-                self.home[node] = any(reader.layer.batch_last for reader in nodes if node in reader.inputs)
-                self._store(node, self.home[node])
+        self.inner: dict[Node, list[Node]] = {}
+        first = nodes[0]
+        self.home[first] = any(reader.layer.batch_last for reader in nodes if first in reader.inputs)
+        self._store(first, self.home[first])
+        for chain in chains(nodes[1:], nodes[-1]):
+            while chain:
+                layer, count = fuse([node.layer for node in chain]) if fused else (chain[0].layer, 1)
+                self._add(layer, chain[:count])
+                chain = chain[count:]
         self.input = self.slots[nodes[0], self.home[nodes[0]]]
         self.output = self._slot(nodes[-1], False)
         self.backward_steps: list = []
@@ -88,12 +111,17 @@ class Plan:
             self.steps.append((Turn(batch_last), step, [source], target))
         return self.slots[node, batch_last]
 
-    def _add_node(self, node: Node) -> None:
-        layer = node.layer
-        last = self.home[node.inputs[0]] if layer.batch_last is None else layer.batch_last
-        sources = [self._slot(parent, last) for parent in node.inputs]
+    def _add(self, layer: Layer, chain: list[Node]) -> None:
+        """Add the step by which `layer` does the work of `chain`, nodes each of which reads the one before."""
+        first, node = chain[0], chain[-1]
+        last = self.home[first.inputs[0]] if layer.batch_last is None else layer.batch_last
+        sources = [self._slot(parent, last) for parent in first.inputs]
         target = self._store(node, last, sources[0].value if layer.view else None)
-        self.home[node] = last
+        for inner in chain:
+            self.home[inner] = last
+            if inner is not node:
+                self.inner[inner] = chain
+        self.views[layer] = self.views[first.layer]
         values = {name: parameter.value for name, parameter in self.views[layer].items()}
         step = Step([slot.value for slot in sources], target.value, SimpleNamespace(**values), self.mode)
         layer.prepare(step)
@@ -113,16 +141,54 @@ class Plan:
 
     def backward(self, error: np.ndarray, to_input: bool) -> None:
         """Run the steps in reverse from `error`, the gradient by the output."""
-        if to_input != self.to_input:
-            # Planned anew, not kept beside the other: both would lead through the same steps.
-            for slot in self.slots.values():
-                slot.grad = None
-            self.backward_steps, self.to_input = self._plan_backward(to_input), to_input
+        self.prepare_backward(to_input)
         np.copyto(self.output.grad, error)
         for layer, step, additions in self.backward_steps:
             layer.backward(step)
             for scratch, total in additions:
                 total += scratch
+
+    def prepare_backward(self, to_input: bool) -> list[np.ndarray]:
+        """Lay out the backward pass, unless it is; the arrays in which sums wait to be added are returned."""
+        if to_input != self.to_input:
+            # Planned anew, not kept beside the other: both would lead through the same steps.
+            for slot in self.slots.values():
+                slot.grad = None
+            self.backward_steps, self.to_input = self._plan_backward(to_input), to_input
+        return [scratch for _, _, additions in self.backward_steps for scratch, _ in additions]
+
+    def read(self, node: Node, gradient: bool) -> np.ndarray | None:
+        """The value of `node`, or the gradient by it, with the batch first; None where no gradient was computed."""
+        if node in self.inner:
+            slot = self._between(node, gradient)
+        else:
+            slot = self.slots[node, self.home[node]]
+        array = slot.grad if gradient else slot.value
+        return None if array is None else slot.batch_first(array)
+
+    def _between(self, node: Node, gradient: bool) -> Slot:
+        """What a pass over several layers did not store, computed layer by layer from what it read and wrote."""
+        chain, last = self.inner[node], self.home[node]
+        x, result, steps = self.slots[chain[0].inputs[0], last].value, self.slots[chain[-1], last], []
+        for inner in chain:
+            values = {name: parameter.value for name, parameter in self.views[inner.layer].items()}
+            steps.append(Step([x], zeros(self._shape(inner, last), self.dtype), SimpleNamespace(**values), self.mode))
+            inner.layer.prepare(steps[-1])
+            inner.layer.forward(steps[-1])
+            x = steps[-1].y
+        if not np.array_equal(x, result.value, equal_nan=True):
+            raise RuntimeError("Graph: the parameters were changed since the last forward pass, so that the values inside a "
+                               "fused step cannot be computed again. Read them before the optimizer's step, or build the "
+                               "graph with fuse=False.")
+        slot = Slot(node, last, steps[chain.index(node)].y)
+        if gradient and result.grad is not None:
+            slot.grad = result.grad
+            for inner, step in list(zip(chain, steps, strict=True))[:chain.index(node):-1]:
+                step.dy, step.dxs = slot.grad, [zeros(step.x.shape, self.dtype)]
+                inner.layer.prepare_backward(step)
+                inner.layer.backward(step)
+                slot.grad = step.dx
+        return slot
 
     def _plan_backward(self, to_input: bool) -> list:
         """For each step that some gradient depends on, in reverse: where it writes, and what is added up after it."""
@@ -133,8 +199,13 @@ class Plan:
         self.output.grad = self._gradient(self.output)
         written: set[int] = set()
         plan = []
+        readers = [slot for _, _, sources, _ in self.steps for slot in sources]
         for layer, step, sources, target in reversed(self.steps):
             if target not in needed:
+                continue
+            if layer.view and sources[0] in needed and readers.count(sources[0]) == 1:
+                # The same numbers under another shape, and nobody adds to them.
+                sources[0].grad = target.grad.reshape(sources[0].value.shape)
                 continue
             additions: list[tuple[np.ndarray, np.ndarray]] = []
             step.dy = target.grad

@@ -4,7 +4,7 @@ import numpy as np
 
 from isbe_np.checks import float_array, nearest
 from isbe_np.heads.elementwise import HardSigmoid, HardTanh, Identity, Sigmoid, Tanh
-from isbe_np.heads.losses import LOSSES, values
+from isbe_np.heads.losses import LOSSES, all_finite, values
 from isbe_np.heads.normalizers import Normalizer, Softmax
 from isbe_np.heads.routes import ROUTES, SEND, refuse_loss, refuse_nonfinite, refuse_route
 from isbe_np.heads.sparse import Entmax15, Sparsemax
@@ -90,7 +90,12 @@ class Head:
 
     @property
     def soft(self) -> np.ndarray:
-        """Soft scores (N, C) of the last forward; leave them unchanged until `backward` is done."""
+        """Soft scores (N, C) of the last forward; leave them unchanged until `backward` is done.
+
+        `error` may have stored none; they are then computed when first asked for.
+        """
+        if self._soft is None and self._scores is not None:
+            self._soft = self.normalizer.forward(self._scores)
         return self._after_forward(self._soft)
 
     def _after_forward(self, array):
@@ -102,14 +107,25 @@ class Head:
         """Soft scores (N, C) of the scores (N, C), float32 or float64, in a fresh array or in `out`.
 
         The head keeps `scores`, and `out` where one is given, and not copies: leave them unchanged until `backward` and
-        `loss` are done. What is returned without `out` is yours. Raises ValueError for scores that are not (N, C), or
-        that have no soft scores (NaN, infinity); FloatingPointError where a normalizer of yours returns none.
+        `loss` are done. What is returned without `out` is yours: a copy, which `out` saves, and `error` too. Raises
+        ValueError for scores that are not (N, C), or that have no soft scores (NaN, infinity); FloatingPointError where a
+        normalizer of yours returns none.
         """
+        scores = self._read_scores(scores)
+        soft = _room("Head.forward", out, scores)
+        self._normalize(scores, soft)
+        return soft.copy() if out is None else out
+
+    def _read_scores(self, given):
+        """The scores as an array (N, C); what the head knew of others is forgotten, should these be refused."""
         self._scores = self._soft = None
-        scores = float_array("Head.forward", scores)
+        scores = float_array("Head.forward", given)
         if scores.ndim != 2 or scores.shape[1] == 0:
             raise ValueError(f"Head.forward expects scores of shape (N, C) with C >= 1; got {scores.shape}.")
-        soft = _room("Head.forward", out, scores)
+        return scores
+
+    def _normalize(self, scores, soft):
+        """Write the soft scores, check them, and keep both arrays."""
         if not isinstance(self.normalizer, Softmax):
             _refuse_nonfinite(ValueError, "scores must be finite", scores)
         with np.errstate(all="ignore"):
@@ -122,7 +138,6 @@ class Head:
         elif not self._built_in:
             _refuse_nonfinite(FloatingPointError, "the normalizer must return finite soft scores", soft)
         self._scores, self._soft = scores, soft
-        return soft.copy() if out is None else out
 
     def backward(self, targets, out: np.ndarray | None = None) -> np.ndarray:
         """Error (N, C) to send back to the network, in a fresh array or in `out`.
@@ -137,7 +152,27 @@ class Head:
             if self.strict and t.ndim == 2:  # what labels give by routes fused and isbe is finite: y, and y − 1
                 refuse_nonfinite(self, t, e)
             if self.reduction == "mean":
-                e /= self._batch()
+                e /= _batch(e)
+        return e
+
+    def error(self, scores: np.ndarray, targets, out: np.ndarray | None = None) -> np.ndarray:
+        """Forward and backward in one call: the error (N, C) of the scores (N, C), in a fresh array or in `out`.
+
+        What `forward` and `backward` refuse is refused in the same words; `out` then holds nothing of use. Afterwards `loss`
+        and all else are as after those two. For softmax by route "isbe" the error is written row by row while the row is in
+        the processor's cache, and the soft scores are never stored; it equals backward's but for rounding, not bit for bit.
+        Other normalizers and routes do what `forward` and `backward` do, to the bit.
+        """
+        scores = self._read_scores(scores)
+        e = _room("Head.backward", out, scores)
+        if self._route != "isbe" or type(self.normalizer) is not Softmax:
+            self._normalize(scores, np.empty_like(scores))
+            return self.backward(targets, e)
+        t = read_targets(targets, scores)
+        t = t.copy() if np.may_share_memory(t, e) else t  # they are read after e is written
+        self.normalizer.isbe_error(scores, t, 1 / _batch(scores) if self._reduction == "mean" else 1.0, e)
+        _refuse_bad_row(self.normalizer, scores, e)
+        self._scores = scores
         return e
 
     def loss(self, targets) -> float | np.ndarray:
@@ -148,9 +183,9 @@ class Head:
         by_label = self._loss == "cross_entropy" and isinstance(self.normalizer, Softmax)
         t = self._targets(targets, by_label)
         with np.errstate(all="ignore"):
-            losses = values(self._loss, self.normalizer, self.scores, self.soft, t)
+            losses = values(self, t)
             if self.reduction == "mean":
-                losses = losses / self._batch()
+                losses = losses / _batch(self.scores)
             total = losses if self.reduction == "none" else float(losses.sum())
         if not np.isfinite(total).all():
             n = np.argmax(~np.isfinite(losses))
@@ -159,13 +194,14 @@ class Head:
         return total
 
     def _targets(self, given, by_label):
-        t = read_targets(given, self.soft)
-        return t if by_label or t.ndim == 2 else one_hot(t, self.soft, *self.encoding)
+        t = read_targets(given, self.scores)
+        return t if by_label or t.ndim == 2 else one_hot(t, self.scores, *self.encoding)
 
-    def _batch(self):
-        if not len(self.soft):
-            raise ValueError("Head: the mean over an empty batch has no value. Use reduction 'sum' or 'none'.")
-        return len(self.soft)
+
+def _batch(scores):
+    if not len(scores):
+        raise ValueError("Head: the mean over an empty batch has no value. Use reduction 'sum' or 'none'.")
+    return len(scores)
 
 
 def _normalizer(given, dilation, relocation) -> Normalizer:
@@ -200,15 +236,14 @@ def _shaped(soft, shape):
 
 
 def _refuse_nonfinite(kind, what, array):
-    if not np.isfinite(array).all():
+    if not all_finite(array):
         n, c = np.argwhere(~np.isfinite(array))[0]
         raise kind(f"Head.forward: {what}; row {n}, class {c} is {array[n, c]}.")
 
 
 def _refuse_bad_row(softmax, scores, soft):
     if (n := first_bad_row(soft)) >= 0:
-        with np.errstate(all="ignore"):
-            x = softmax.shifted(scores)[n]
+        x = softmax.shifted(scores)[n]
         bad = np.flatnonzero(np.isnan(x) | (x == np.inf))
         what = f"class {bad[0]} is {x[bad[0]]}" if bad.size else "every class is -inf"
         raise ValueError(f"Head.forward: row {n} of the scores has no softmax: {what}.")

@@ -11,6 +11,8 @@ and there is no dilation.
 
 import numpy as np
 
+from isbe_np.kernels import finite
+
 LOSSES = ("matching", "cross_entropy", "binary_cross_entropy", "squared")
 
 
@@ -35,16 +37,22 @@ def gradient(name: str, normalizer, soft: np.ndarray, targets: np.ndarray) -> np
     return np.asarray(normalizer.matching_gradient(soft, targets), soft.dtype)
 
 
-def values(name: str, normalizer, scores: np.ndarray, soft: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def all_finite(array: np.ndarray) -> bool:
+    """True when no number of the C-contiguous array is NaN or infinite: one pass, and no array of truths."""
+    return finite.all_finite(array.reshape(-1))
+
+
+def values(head, targets: np.ndarray) -> np.ndarray:
     """Loss of each example (N,) in float64, from the scores where the logarithm of a soft score would lose digits."""
+    name, normalizer, scores = head.loss_name, head.normalizer, head.scores
     t = targets if targets.ndim == 1 else np.float64(targets)
     if name == getattr(normalizer, "matching", "matching") and hasattr(normalizer, "matching_loss"):
         return normalizer.matching_loss(scores, targets)
     if name == "matching":
         return np.float64(normalizer.potential(scores)) - (t * scores).sum(axis=1)
     if name == "squared":
-        return ((soft - t) ** 2 / 2).sum(axis=1)
-    log_soft = normalizer.log_soft(scores) if hasattr(normalizer, "log_soft") else np.log(np.float64(soft))
+        return ((head.soft - t) ** 2 / 2).sum(axis=1)
+    log_soft = normalizer.log_soft(scores) if hasattr(normalizer, "log_soft") else np.log(np.float64(head.soft))
     if name == "cross_entropy":
         return -times(t, log_soft).sum(axis=1)
     return -(times(t, log_soft) + times(1 - t, np.log(-np.expm1(log_soft)))).sum(axis=1)

@@ -66,13 +66,16 @@ class Softmax(Normalizer):
 
     def shifted(self, scores):
         """k ⊙ x + b (N, C), which is `scores` itself where there is neither."""
+        if self.dilation is None and self.relocation is None:
+            return scores
         for name, values in (("dilation", self.dilation), ("relocation", self.relocation)):
             if values is not None and values.ndim and values.size != scores.shape[1]:
                 raise ValueError(f"Head: {name} has {values.size} numbers, the scores {scores.shape[1]} classes.")
         if self.dilation is not None and not self.dilation.astype(scores.dtype).all():
             raise ValueError(f"Head: dilation {self.dilation.min():.3g} is 0 in {scores.dtype}. Use a larger one, or float64.")
-        x = scores if self.dilation is None else self.dilation.astype(scores.dtype) * scores
-        return x if self.relocation is None else x + self.relocation.astype(x.dtype)
+        with np.errstate(all="ignore"):
+            x = scores if self.dilation is None else self.dilation.astype(scores.dtype) * scores
+            return x if self.relocation is None else x + self.relocation.astype(x.dtype)
 
     def dilate(self, derivative):
         """Multiply in place by k along the last axis, the factor that the chain rule adds for k ⊙ x."""
@@ -82,8 +85,19 @@ class Softmax(Normalizer):
 
     def forward(self, scores, out=None):
         soft = np.empty_like(scores, order="C") if out is None else out
-        kernels.softmax(self.shifted(scores), soft)
+        kernel = kernels.softmax_block if scores.size <= kernels.ALONE else kernels.softmax
+        kernel(self.shifted(scores), soft)
         return soft
+
+    def isbe_error(self, scores, targets, scale, e):
+        """Write (softmax − t) · scale into e (N, C): targets (N, C) or labels (N,)"""
+        x, alone = self.shifted(scores), scores.size <= kernels.ALONE
+        if targets.ndim == 2:
+            kernel = kernels.softmax_isbe_block if alone else kernels.softmax_isbe_error
+            kernel(x, targets, scale, e)
+        else:
+            kernel = kernels.softmax_isbe_block_labels if alone else kernels.softmax_isbe_error_labels
+            kernel(x, targets, self.low, self.high, scale, e)
 
     def jacobian(self, scores, soft):
         return self.dilate(softmax_jacobian(soft))

@@ -6,7 +6,7 @@ gradient of the head's loss in the scores; route 4 sends the difference of soft 
 
 import numpy as np
 
-from isbe_np.heads.losses import gradient
+from isbe_np.heads.losses import all_finite, gradient
 from isbe_np.heads.normalizers import Softmax, check_jacobian_size
 from isbe_np.kernels import softmax as kernels
 
@@ -35,7 +35,10 @@ def fused(head, t, e):
     if not isinstance(head.normalizer, Softmax):
         return isbe(head, t, e)
     x, loss = head.normalizer.shifted(head.scores), np.empty(len(e))
-    kernel = kernels.fused_error if t.ndim == 2 else kernels.fused_error_labels
+    if t.ndim == 2:
+        kernel = kernels.fused_block if x.size <= kernels.ALONE else kernels.fused_error
+    else:
+        kernel = kernels.fused_block_labels if x.size <= kernels.ALONE else kernels.fused_error_labels
     kernel(x, head.soft, t, loss, e)
     head.normalizer.dilate(e)
 
@@ -81,7 +84,7 @@ def refuse_route(normalizer, name, loss, route):
 
 def refuse_nonfinite(head, t, e):
     """FloatingPointError naming the first number of the error e (N, C) that is not finite, with its cause."""
-    if np.isfinite(e).all():
+    if all_finite(e):
         return
     n, c = np.argwhere(~np.isfinite(e))[0]
     cause = f"J or a product is not finite in {e.dtype}"

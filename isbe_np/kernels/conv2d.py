@@ -1,173 +1,146 @@
 """Two-dimensional convolution (cross-correlation, as in every framework), on images with the batch last.
 
-Sizes: N batch, C input channels, O output channels, KH x KW kernel, H x W padded input, OH x OW output, s stride.
-Images are (channel, row, column, batch): within one image row, pixels and batch are contiguous, so that one weight acts on
-one long *run* of numbers,
+Sizes: N batch, C input channels, O output channels, KH x KW kernel, OH x OW output, s stride. Images are (channel, row,
+column, batch): within one image row, pixels and batch are contiguous, so that one weight acts on one long *run* of numbers,
 
     y[o, i, :, :] += w[o, c, k, l] * x[c, i s + k, l : l + OW, :]        (stride 1)
 
-and a convolution is nothing but such runs, sixteen weights at a time (see `microkernels`). No patch matrix is built. With a
-column stride above 1 a run is one output pixel with its batch.
+and a convolution is nothing but such runs (see `microkernels`). No patch matrix is built.
 
-A *tap* t = (c, k, l) is one weight of a filter; ``taps[t]`` is where its run starts, counted in numbers from the run of
-tap (0, 0, 0). The input comes padded: the layer copies it into a bordered buffer, which costs
-under one hundredth of the convolution and spares every kernel the special cases at the edge.
+A *tap* t = (c, k, l) is one weight of a filter; ``taps[t]`` is where its run starts, counted in numbers from the run of tap
+(0, 0, 0). The input comes with its padding: the layer copies it into a bordered buffer, which costs about one hundredth of the
+convolution and spares every kernel the special cases at the edge.
+
+How to step through an image is said by three numbers, `steps` = (place of the first pixel, from row to row, from pixel to
+pixel), counted in numbers of the flat array. Where pixels lie N apart on both sides (stride 1) a run is a whole image row;
+otherwise it is one pixel with its batch. A batch of more than `PIECE` is taken in pieces of that size, each through the
+whole image, so that the rows which neighbouring outputs share are still in the second-level cache.
+
+The gradient by the input is a convolution too, of the error with the filters turned around (see `layers.conv2d`).
 """
 
 import numpy as np
 
 from isbe_np.kernels.jit import jit, prange
-from isbe_np.kernels.microkernels import add11, add14, add44, dot11, dot14, dot44, fill
+from isbe_np.kernels.microkernels import dot35, fill, run
+from isbe_np.kernels.vectors import lanes, load, narrow, part, totals
 
-# A run of at most so many numbers: four output runs then stay in the nearest cache while all taps pass over them.
-RUN = 4096
+PIECE = 128
+# The runs that a dot product goes over at a time, so many numbers in all, stay in the nearest cache for all taps.
+LINE = 4096
+# A task of the weights' gradient goes over so many taps (a multiple of five).
+PART = 200
 
 
 def tap_offsets(C, KH, KW, H, W, N):
-    """taps[t] for t = (c, k, l), in the order of the weights; a padded input is (C, H, W, N)."""
+    """taps[t] for t = (c, k, l), in the order of the weights; a padded input is (C, H, W, N), N the pitch."""
     c, k, l = np.meshgrid(np.arange(C), np.arange(KH), np.arange(KW), indexing="ij")
     return (((c * H + k) * W + l) * N).ravel()
 
 
 @jit
-def run_length(row, N, stride):
-    """Numbers in one run, for an output row of `row` numbers."""
-    return min(row, RUN) if stride == 1 else N
+def gather(values, index, y):
+    """y[i] = values[index[i]], all flat."""
+    for i in range(y.size):
+        y[i] = values[index[i]]
 
 
-@jit
-def window(x, start, size):
-    """Run of `size` numbers of flat x from `start`."""
-    return x[start:start + size]
+@jit(inline=True)
+def pieces(N):
+    """Number of pieces of a batch of N."""
+    return (N + PIECE - 1) // PIECE
 
 
-@jit
-def four(x, taps, t, start, size):
-    """Runs of taps t..t+3."""
-    return (window(x, start + taps[t], size), window(x, start + taps[t + 1], size),
-            window(x, start + taps[t + 2], size), window(x, start + taps[t + 3], size))
+@jit(inline=True)
+def pixels(x, place, step, taps, w, b, y, at, channel, pixel, limits, count, N):
+    """All channels of `count` neighbouring output pixels, each for N examples.
+
+    Pixel j is computed from the taps at x[place + j step] into y[at + j pixel]; the output's channels lie `channel` apart.
+    """
+    runs, size = (1, count * N) if step == N and pixel == N else (count, N)
+    for j in range(runs):
+        run(x, place + j * step, taps, w, (taps.size, 1), b, (0, b.size), y, at + j * pixel, channel, limits, size)
 
 
 @jit(parallel=True)
-def conv2d(x, taps, w, b, stride, y):
-    """y[o, i, j] = b[o] + Σ_{c,k,l} w[o, c, k, l] x[c, i s + k, j s + l], for the whole batch at once.
+def conv2d(x, steps, taps, w, b, limits, y, channel, to, sizes):
+    """y[o, i, j] = clip(b[o] + Σ_t w[o, t] x[taps[t] + pixel (i, j)]) for the whole batch at once.
 
-    x (C, H, W, N), taps and w's second axis (C·KH·KW,), w (O, C·KH·KW), b (O,), stride (row, column), y (O, OH, OW, N).
-    A task owns one row of four output channels.
+    x flat, stepped through by `steps`; taps (T,), w flat, (O, T); b (O,), limits (low, high); y flat, its channels `channel`
+    numbers apart, stepped through by `to`; sizes (OH, OW, N). A task owns one row of outputs for a piece of the batch.
     """
-    O, OH, OW, N = y.shape
-    flat, rows, length = x.reshape(-1), y.reshape(O, OH, OW * N), run_length(OW * N, N, stride[1])
-    across = x.shape[2] * N
-    groups, T = (O + 3) // 4, taps.size
-    for task in prange(OH * groups):
-        i, o = task // groups, 4 * (task % groups)
-        for p in range(0, OW * N, length):
-            end = min(OW * N, p + length)
-            start = i * stride[0] * across + p + (p // N) * (stride[1] - 1) * N
-            for m in range(o, min(O, o + 4)):
-                fill(rows[m, i, p:end], b[m])
-            t = 0
-            while t + 4 <= T:
-                four_taps = four(flat, taps, t, start, end - p)
-                if o + 4 <= O:
-                    add44((rows[o, i, p:end], rows[o + 1, i, p:end], rows[o + 2, i, p:end], rows[o + 3, i, p:end]),
-                          four_taps, w, o, t)
-                else:
-                    for m in range(o, O):
-                        add14(rows[m, i, p:end], four_taps, w, m, t)
-                t += 4
-            for u in range(t, T):
-                for m in range(o, min(O, o + 4)):
-                    add11(rows[m, i, p:end], window(flat, start + taps[u], end - p), w, m, u)
+    OH, OW, N = sizes
+    for task in prange(OH * pieces(N)):
+        i, n = task % OH, PIECE * (task // OH)
+        pixels(x, steps[0] + i * steps[1] + n, steps[2], taps, w, b, y, to[0] + i * to[1] + n, channel, to[2],
+               limits, OW, min(N - n, PIECE))
+
+
+@jit(inline=True)
+def lines(OH, OW, N, whole):
+    """How dots go over an image, about `LINE` numbers at a time: (rows, cuts of a row, lines, numbers in a line).
+
+    A line is what is contiguous: whole rows, several at a time, or a cut of one; where pixels are apart, one pixel with its
+    batch, and a cut is several of them.
+    """
+    if not whole:
+        count = min(OW, max(1, LINE // N))
+        return 1, (OW + count - 1) // count, count, N
+    if OW * N <= LINE:
+        rows = min(OH, max(1, LINE // (OW * N)))
+        return rows, 1, rows, OW * N
+    cuts = (OW * N + LINE - 1) // LINE
+    return 1, cuts, 1, (OW * N + cuts - 1) // cuts
 
 
 @jit(parallel=True)
-def conv2d_backward_input(dy, w, stride, padding, dx):
-    """dx[c, h, v] = Σ w[o, c, k, l] dy[o, i, j] over all o, k, l with i s + k = h and j s + l = v.
+def conv2d_backward_weight(dy, start, channel, x, taps, strides, sizes, dw, db):
+    """dw[o, t] = Σ dy[o, i, j, n] x[taps[t] + pixel (i s, j s)] and db[o] = Σ dy[o, i, j, n], over all i, j, n.
 
-    dy (O, OH, OW, N), w (KH, KW, C, O), stride and padding (row, column), dx (C, H, W, N) with its padding, whose rows are
-    left as they are and whose columns hold no meaning. A task owns one row of four input channels.
+    dy flat, its first pixel at `start`, its channels `channel` numbers apart; x flat; taps (T,); strides ((dy's, x's) numbers
+    from row to row, the same from pixel to pixel); sizes (OH, OW, N); dw (O, T), db (O,). A task owns the weights of a
+    few output channels for a part of the taps.
     """
-    O, OH, OW, N = dy.shape
-    C, H, W, _ = dx.shape
-    KH, KW = w.shape[0], w.shape[1]
-    rows, errors, zero = dx.reshape(C, H, W * N), dy.reshape(O, OH, OW * N), dx.dtype.type(0)
-    length = OW * N if stride[1] == 1 else N
-    groups = (C + 3) // 4
-    for task in prange((H - 2 * padding[0]) * groups):
-        h, c = padding[0] + task // groups, 4 * (task % groups)
-        for m in range(c, min(C, c + 4)):
-            fill(rows[m, h], zero)
-        for k in range(KH):
-            i = (h - k) // stride[0]
-            if h < k or i >= OH or i * stride[0] + k != h:
-                continue
-            for p in range(0, OW * N, length):
-                for l in range(KW):
-                    start = (l + (p // N) * stride[1]) * N
-                    spread(rows, errors, w[k, l], (c, h, start), (i, p, p + length))
+    (OH, OW, N), (O, T) = sizes, dw.shape
+    down, right = strides
+    whole = right[0] == N and right[1] == N
+    rows, cuts, count, size = lines(OH, OW, N, whole)
+    band, parts = 3 * max(1, O // 16), (T + PART - 1) // PART
+    for task in prange(((O + band - 1) // band) * parts):
+        o_first, first = band * (task // parts), PART * (task % parts)
+        o_end, end = min(O, o_first + band), min(T, first + PART)
+        for m in range(o_first, o_end):
+            fill(dw[m, first:end], dw.dtype.type(0))
+            if first == 0:
+                db[m] = 0
+        for i in range(0, OH, rows):
+            for cut in range(cuts):
+                some = min(rows, OH - i) if whole else min(count, OW - cut * count)
+                length = min(size, OW * N - cut * size) if whole else N
+                p = start + i * down[0] + cut * (size if whole else count * right[0])
+                q = i * down[1] + cut * (size if whole else count * right[1])
+                if first == 0:
+                    for o in range(o_first, o_end):
+                        db[o] += total(dy, p + o * channel, some, down[0] if whole else right[0], length)
+                for o in range(o_first, o_end, 3):
+                    o1, o2 = min(o_end - 1, o + 1), min(o_end - 1, o + 2)
+                    for t in range(first, end, 5):
+                        t1, t2, t3, t4 = min(end - 1, t + 1), min(end - 1, t + 2), min(end - 1, t + 3), min(end - 1, t + 4)
+                        dot35(dy, (p + o * channel, p + o1 * channel, p + o2 * channel),
+                              x, (q + taps[t], q + taps[t1], q + taps[t2], q + taps[t3], q + taps[t4]),
+                              some, down if whole else right, length, dw, (o, o1, o2), (t, t1, t2, t3, t4))
 
 
-@jit
-def spread(rows, errors, w, at, run):
-    """Four channels' rows from `at` += weights times one run of every output channel's error; w (C, O)."""
-    c, h, start = at
-    i, p, end = run
-    C, O = w.shape
-    stop = start + end - p
-    o = 0
-    while o + 4 <= O:
-        four_errors = (errors[o, i, p:end], errors[o + 1, i, p:end], errors[o + 2, i, p:end], errors[o + 3, i, p:end])
-        if c + 4 <= C:
-            add44((rows[c, h, start:stop], rows[c + 1, h, start:stop], rows[c + 2, h, start:stop],
-                   rows[c + 3, h, start:stop]), four_errors, w, c, o)
-        else:
-            for m in range(c, C):
-                add14(rows[m, h, start:stop], four_errors, w, m, o)
-        o += 4
-    for q in range(o, O):
-        for m in range(c, min(C, c + 4)):
-            add11(rows[m, h, start:stop], errors[q, i, p:end], w, m, q)
-
-
-@jit
-def total(errors, o):
-    """Σ over all rows of one output channel's errors."""
-    s = errors.dtype.type(0)
-    for i in range(errors.shape[1]):
-        for p in range(errors.shape[2]):
-            s += errors[o, i, p]
-    return s
-
-
-@jit(parallel=True)
-def conv2d_backward_weight(dy, x, taps, stride, dw, db):
-    """dw[o, c, k, l] = Σ_{i,j,n} dy[o, i, j, n] x[c, i s + k, j s + l, n] and db[o] = Σ_{i,j,n} dy[o, i, j, n].
-
-    dy (O, OH, OW, N), x (C, H, W, N), dw (O, C·KH·KW), db (O,). A task owns the weights of four output channels.
-    """
-    O, OH, OW, N = dy.shape
-    flat, errors, length = x.reshape(-1), dy.reshape(O, OH, OW * N), run_length(OW * N, N, stride[1])
-    across, zero, T = x.shape[2] * N, dw.dtype.type(0), taps.size
-    for task in prange((O + 3) // 4):
-        o = 4 * task
-        for m in range(o, min(O, o + 4)):
-            fill(dw[m], zero)
-            db[m] = total(errors, m)
-        for i in range(OH):
-            for p in range(0, OW * N, length):
-                end = min(OW * N, p + length)
-                start = i * stride[0] * across + p + (p // N) * (stride[1] - 1) * N
-                t = 0
-                while t + 4 <= T:
-                    four_taps = four(flat, taps, t, start, end - p)
-                    if o + 4 <= O:
-                        dot44((errors[o, i, p:end], errors[o + 1, i, p:end], errors[o + 2, i, p:end],
-                               errors[o + 3, i, p:end]), four_taps, dw, o, t)
-                    else:
-                        for m in range(o, O):
-                            dot14(errors[m, i, p:end], four_taps, dw, m, t)
-                    t += 4
-                for u in range(t, T):
-                    for m in range(o, min(O, o + 4)):
-                        dot11(errors[m, i, p:end], window(flat, start + taps[u], end - p), dw, m, u)
+@jit(ordered=True)
+def total(x, place, count, stride, size):
+    """The sum of `count` lines of flat x, each of `size` numbers, `stride` apart."""
+    s, step = narrow(x), lanes(narrow(x))
+    full = s
+    for line in range(count):
+        first = place + line * stride
+        for n in range(0, size - step + 1, step):
+            s = s + load(x, first + n, full)
+        rest = size % step
+        if rest:
+            s = s + load(x, first + size - rest, part(x, rest))
+    return totals((s,))[0]

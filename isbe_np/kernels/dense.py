@@ -1,93 +1,94 @@
 """The dense layer: y = x Wᵀ + b, for a batch of row vectors.
 
-Sizes: N batch, K inputs, O outputs. Each kernel walks its matrices in blocks of four rows by four (see `microkernels`);
-what a block leaves over goes through the narrow forms. Each task of a ``prange`` owns the rows it writes, so that no sum
-is split between threads and the result is the same, to the bit, for any number of them.
+Sizes: N batch, K inputs, O outputs. All products run on the two forms of `microkernels`. Backward, the terms of a block are the
+rows of W or of x. Forward, they would be their columns: a small batch takes dots of rows with rows, and a larger one is turned
+around first, which costs little beside the product. Each task of a ``prange`` owns what it writes, so that no sum is split
+between threads and the result is the same, to the bit, for any number of them.
 """
 
+
 from isbe_np.kernels.jit import jit, prange
-from isbe_np.kernels.microkernels import add11, add14, add44, dot11, dot14, dot44, fill
+from isbe_np.kernels.microkernels import dot35, run
 
-# A block of so many rows stays in the second-level cache while every task passes over it.
+# From this batch size on, blocks of the turned batch are faster than dots.
+LARGE = 64
+# So many rows of x stay in the second-level cache while every task of the dots passes over them.
 ROWS = 128
+# Dots are taken over so many inputs at a time: five rows of weights of that length stay in the nearest cache.
+DEPTH = 1024
+# A task of a product by blocks computes so many rows of its result (a multiple of six), for as many columns.
+BAND, COLUMNS = 48, 64
 
 
 @jit(parallel=True)
-def dense(x, w, b, y):
-    """y[n, o] = b[o] + Σ_k x[n, k] w[o, k];  x (N, K), w (O, K), b (O,), y (N, O)."""
+def dense(x, w, b, limits, y):
+    """y[n, o] = clip(b[o] + Σ_k x[n, k] w[o, k]);  x (N, K), w (O, K), b (O,), limits (low, high), y (N, O)."""
     N, O = y.shape
-    groups = (O + 3) // 4
-    for task in prange(groups * ((N + ROWS - 1) // ROWS)):
-        first = (task // groups) * ROWS
-        last = min(N, first + ROWS)
-        o = 4 * (task % groups)
-        o_end = min(O, o + 4)
-        for n in range(first, last):
-            for p in range(o, o_end):
+    K = x.shape[1]
+    a, c, low, high = x.reshape(-1), w.reshape(-1), limits[0], limits[1]
+    fives = (O + 4) // 5
+    for task in prange(fives * ((N + ROWS - 1) // ROWS)):
+        first, o = ROWS * (task // fives), 5 * (task % fives)
+        o1, o2, o3, o4 = min(O - 1, o + 1), min(O - 1, o + 2), min(O - 1, o + 3), min(O - 1, o + 4)
+        end = min(N, first + ROWS)
+        for n in range(first, end):
+            for p in range(o, o4 + 1):
                 y[n, p] = b[p]
-        n = first
-        if o_end - o == 4:
-            while n + 4 <= last:
-                dot44((x[n], x[n + 1], x[n + 2], x[n + 3]), (w[o], w[o + 1], w[o + 2], w[o + 3]), y, n, o)
-                n += 4
-            while n < last:
-                dot14(x[n], (w[o], w[o + 1], w[o + 2], w[o + 3]), y, n, o)
-                n += 1
-        for m in range(n, last):
-            for p in range(o, o_end):
-                dot11(x[m], w[p], y, m, p)
+        for k in range(0, K, DEPTH):
+            q, size = (o * K + k, o1 * K + k, o2 * K + k, o3 * K + k, o4 * K + k), min(DEPTH, K - k)
+            for n in range(first, end, 3):
+                n1, n2 = min(end - 1, n + 1), min(end - 1, n + 2)
+                dot35(a, (n * K + k, n1 * K + k, n2 * K + k), c, q, 1, (0, 0), size, y, (n, n1, n2), (o, o1, o2, o3, o4))
+        for n in range(first, end):
+            for p in range(o, o4 + 1):
+                v = y[n, p]
+                y[n, p] = low if v < low else high if v > high else v
+
+
+@jit(inline=True)
+def product(task, w, steps, x, offsets, start, limits, y):
+    """One task's part of y[r, k] = clip(start[r] + Σ_t w[r, t] x[offsets[t] + k]).
+
+    w flat, `steps` from row to row and from term to term; x flat; offsets (T,), start (R,), limits (low, high), y (R, K).
+    """
+    R, K = y.shape
+    bands, columns = (R + BAND - 1) // BAND, (K + COLUMNS - 1) // COLUMNS
+    # Neighbouring tasks share a part of the larger matrix, so that it is fetched once.
+    band, column = (task // columns, task % columns) if R > K else (task % bands, task // bands)
+    first, k = band * BAND, column * COLUMNS
+    run(x, k, offsets, w, steps, start, (first, min(R, first + BAND)), y.reshape(-1), k, K, limits, min(COLUMNS, K - k))
+
+
+@jit(inline=True)
+def tasks(y):
+    """Number of tasks of a product y (R, K)."""
+    return ((y.shape[0] + BAND - 1) // BAND) * ((y.shape[1] + COLUMNS - 1) // COLUMNS)
 
 
 @jit(parallel=True)
-def dense_backward_input(dy, w, dx):
-    """dx[n, k] = Σ_o dy[n, o] w[o, k];  dy (N, O), w (O, K), dx (N, K)."""
-    N = dx.shape[0]
-    O = w.shape[0]
-    zero = dx.dtype.type(0)
-    for task in prange((N + 3) // 4):
-        n = 4 * task
-        n_end = min(N, n + 4)
-        for m in range(n, n_end):
-            fill(dx[m], zero)
-        o = 0
-        while o + 4 <= O:
-            rows = (w[o], w[o + 1], w[o + 2], w[o + 3])
-            if n_end - n == 4:
-                add44((dx[n], dx[n + 1], dx[n + 2], dx[n + 3]), rows, dy, n, o)
-            else:
-                for m in range(n, n_end):
-                    add14(dx[m], rows, dy, m, o)
-            o += 4
-        for p in range(o, O):
-            for m in range(n, n_end):
-                add11(dx[m], w[p], dy, m, p)
+def dense_turned(x, w, b, offsets, limits, y):
+    """y[o, n] = clip(b[o] + Σ_k w[o, k] x[k, n]);  x (K, N or more), offsets to its rows, w (O, K), b (O,), y (O, N)."""
+    for task in prange(tasks(y)):
+        product(task, w.reshape(-1), (w.shape[1], 1), x.reshape(-1), offsets, b, limits, y)
 
 
 @jit(parallel=True)
-def dense_backward_weight(dy, x, dw, db):
-    """dw[o, k] = Σ_n dy[n, o] x[n, k] and db[o] = Σ_n dy[n, o];  dy (N, O), x (N, K), dw (O, K), db (O,)."""
-    N, O = dy.shape
-    zero = dw.dtype.type(0)
-    weights = dy.T
-    for task in prange((O + 3) // 4):
-        o = 4 * task
-        o_end = min(O, o + 4)
-        for p in range(o, o_end):
-            fill(dw[p], zero)
-        n = 0
-        while n + 4 <= N:
-            rows = (x[n], x[n + 1], x[n + 2], x[n + 3])
-            if o_end - o == 4:
-                add44((dw[o], dw[o + 1], dw[o + 2], dw[o + 3]), rows, weights, o, n)
-            else:
-                for p in range(o, o_end):
-                    add14(dw[p], rows, weights, p, n)
-            n += 4
-        for m in range(n, N):
-            for p in range(o, o_end):
-                add11(dw[p], x[m], weights, p, m)
-        for p in range(o, o_end):
-            total = zero
-            for m in range(N):
-                total += dy[m, p]
-            db[p] = total
+def dense_backward_input(dy, w, offsets, zeros, limits, dx):
+    """dx[n, k] = Σ_o dy[n, o] w[o, k];  dy (N, O), w (O, K), offsets[o] = o K, zeros (N,), dx (N, K)."""
+    for task in prange(tasks(dx)):
+        product(task, dy.reshape(-1), (w.shape[0], 1), w.reshape(-1), offsets, zeros, limits, dx)
+
+
+@jit(parallel=True)
+def dense_backward_weight(dy, steps, x, offsets, zeros, limits, dw, db):
+    """dw[o, k] = Σ_n dy[n, o] x[n, k] and db[o] = Σ_n dy[n, o].
+
+    dy flat, `steps` from output to output and from example to example; x (N, K), offsets[n] = n K, zeros (O,).
+    """
+    for task in prange(tasks(dw)):
+        product(task, dy, steps, x.reshape(-1), offsets, zeros, limits, dw)
+    for o in range(db.size):
+        total = db.dtype.type(0)
+        for n in range(x.shape[0]):
+            total += dy[o * steps[0] + n * steps[1]]
+        db[o] = total

@@ -1,19 +1,31 @@
 """Moving images between layouts: batch first (N, C, H, W) as users see them, batch last (C, H, W, N) as kernels want them."""
 
 from isbe_np.kernels.jit import jit, prange
+from isbe_np.kernels.vectors import lanes, narrow, turn
 
-# A square block of this size is read and written while both sides are in the nearest cache.
-BLOCK = 16
+
+def pitch(n, itemsize):
+    """Numbers from one row of n to the next: n, or a little more where a large power of two would crowd the cache.
+
+    A cache finds a line's place by the lower bits of its address: what lies some thousand bytes apart shares a few places, and
+    pushes each other out.
+    """
+    return n + 64 // itemsize if n > 128 and n * itemsize % 1024 == 0 else n
 
 
 @jit(parallel=True)
 def transpose(a, b):
-    """b[j, i] = a[i, j];  a (R, S), b (S, R). Both layouts of a batch of images are one matrix and its transpose."""
-    R, S = a.shape
-    for task in prange((S + BLOCK - 1) // BLOCK):
-        j0 = BLOCK * task
-        for i0 in range(0, R, BLOCK):
-            for j in range(j0, min(S, j0 + BLOCK)):
-                for i in range(i0, min(R, i0 + BLOCK)):
-                    b[j, i] = a[i, j]
+    """b[j, i] = a[i, j];  a (R, S), b (S, R or more). Both layouts of a batch of images are one matrix and its transpose.
 
+    It goes by squares, so that whole registers are read and whole registers written; what is left at the edges goes one by one.
+    """
+    (R, S), P = a.shape, b.shape[1]
+    x, y, step = a.reshape(-1), b.reshape(-1), lanes(narrow(a.reshape(-1)))
+    for task in prange((S + step - 1) // step):
+        j = task * step
+        j_end, i_end = min(S, j + step), R - R % step if j + step <= S else 0
+        for i in range(0, i_end, step):
+            turn(x, i * S + j, S, y, j * P + i, P)
+        for i in range(i_end, R):
+            for k in range(j, j_end):
+                b[k, i] = a[i, k]

@@ -7,6 +7,7 @@ inside the image. A task owns one channel, forward and backward.
 
 from isbe_np.kernels.jit import jit, prange
 from isbe_np.kernels.microkernels import fill
+from isbe_np.kernels.vectors import choose, filled, greater, lanes, load, narrow, part, store
 
 
 @jit
@@ -22,36 +23,49 @@ def max_pool2d(x, size, stride, padding, y, winner):
 
     x (C, H, W, N), y (C, OH, OW, N), winner (C, OH, OW, N) of an unsigned integer type. NaN wins over every number.
     """
-    C, H, W, _ = x.shape
+    C, H, W, N = x.shape
     OH, OW = y.shape[1:3]
+    pixels, best, winners = x.reshape(-1), y.reshape(-1), winner.reshape(-1)
     for task in prange(C * OH):
         c, i = task // OH, task % OH
         h0, h1 = clip(i, stride[0], padding[0], size[0], H)
         for j in range(OW):
             v0, v1 = clip(j, stride[1], padding[1], size[1], W)
-            place = (h0 + padding[0] - i * stride[0]) * size[1] + v0 + padding[1] - j * stride[1]
-            copy(x[c, h0, v0], y[c, i, j])
-            fill(winner[c, i, j], winner.dtype.type(place))
-            for h in range(h0, h1):
-                for v in range(v0, v1):
-                    place = (h + padding[0] - i * stride[0]) * size[1] + v + padding[1] - j * stride[1]
-                    challenge(x[c, h, v], winner.dtype.type(place), y[c, i, j], winner[c, i, j])
+            # The window's first place inside the image, and what leads from row to row, in places and in numbers of x.
+            first = (h0 - i * stride[0] + padding[0]) * size[1] + v0 - j * stride[1] + padding[1]
+            window = (h1 - h0, v1 - v0)
+            maximum(pixels, ((c * H + h0) * W + v0) * N, W * N, N, window, first, size[1],
+                    best, winners, (task * OW + j) * N, N)
 
 
 @jit
-def copy(x, y):
-    """y = x."""
-    for n in range(x.size):
-        y[n] = x[n]
+def maximum(x, start, down, right, window, first, across, y, winner, at, N):
+    """y and winner from `at` on: the maximum over a window of pixels and its place, for N numbers side by side.
+
+    x, y, winner flat; pixel (k, l) of the window (rows, columns) is x[start + k down + l right], its place
+    first + k across + l.
+    """
+    full, step = narrow(x), lanes(narrow(x))
+    n = 0
+    while n + step <= N:
+        maximum_of(x, start + n, down, right, window, first, across, y, winner, at + n, full)
+        n += step
+    if n < N:
+        maximum_of(x, start + n, down, right, window, first, across, y, winner, at + n, part(x, N - n))
 
 
 @jit
-def challenge(x, place, y, winner):
-    """Where x is greater than y, or is NaN and y is not, x and its place take over."""
-    for n in range(x.size):
-        wins = x[n] > y[n] or (x[n] != x[n] and y[n] == y[n])
-        winner[n] = place if wins else winner[n]
-        y[n] = x[n] if wins else y[n]
+def maximum_of(x, start, down, right, window, first, across, y, winner, at, like):
+    """`maximum` for one vector."""
+    best, place = load(x, start, like), filled(winner.dtype.type(first), like)
+    for k in range(window[0]):
+        for l in range(window[1]):
+            v = load(x, start + k * down + l * right, like)
+            wins = greater(v, best)
+            best = choose(wins, v, best)
+            place = choose(wins, filled(winner.dtype.type(first + k * across + l), like), place)
+    store(y, at, best, like)
+    store(winner, at, place, like)
 
 
 @jit
@@ -65,8 +79,9 @@ def clear(dx, c):
 @jit(parallel=True)
 def max_pool2d_backward(dy, winner, size, stride, padding, dx):
     """dx = Σ dy over the windows that a pixel won, else 0;  dy and winner (C, OH, OW, N), dx (C, H, W, N)."""
-    C, OH, OW, _ = dy.shape
+    C, OH, OW, N = dy.shape
     H, W = dx.shape[1:3]
+    error, winners, pixels = dy.reshape(-1), winner.reshape(-1), dx.reshape(-1)
     for c in prange(C):
         clear(dx, c)
         for i in range(OH):
@@ -75,16 +90,16 @@ def max_pool2d_backward(dy, winner, size, stride, padding, dx):
                 v0, v1 = clip(j, stride[1], padding[1], size[1], W)
                 for h in range(h0, h1):
                     for v in range(v0, v1):
-                        place = (h + padding[0] - i * stride[0]) * size[1] + v + padding[1] - j * stride[1]
-                        reward(dy[c, i, j], winner[c, i, j], winner.dtype.type(place), dx[c, h, v])
+                        place = (h - i * stride[0] + padding[0]) * size[1] + v - j * stride[1] + padding[1]
+                        reward(error, winners, ((c * OH + i) * OW + j) * N, place, pixels, ((c * H + h) * W + v) * N, N)
 
 
 @jit
-def reward(dy, winner, place, dx):
-    """dx += dy where the winner stood at `place`."""
-    zero = dx.dtype.type(0)
-    for n in range(dx.size):
-        dx[n] += dy[n] if winner[n] == place else zero
+def reward(dy, winner, at, place, dx, to, N):
+    """dx from `to` on += dy from `at` on where the winner stood at `place`."""
+    zero, place = dx.dtype.type(0), winner.dtype.type(place)
+    for n in range(N):
+        dx[to + n] += dy[at + n] if winner[at + n] == place else zero
 
 
 @jit(parallel=True)

@@ -12,37 +12,62 @@ Passes with a few operations a number run on one thread: a second one waits for 
 
 import numpy as np
 
-from isbe_np.kernels.jit import jit, prange
+from isbe_np.kernels.exponential import exp, largest
+from isbe_np.kernels.jit import SMALL, jit, prange
+
+BLOCK = 4096  # numbers, about: the share of a batch that a thread takes at a time; of longer rows, one
+ALONE = SMALL // 2  # numbers: a batch of no more goes straight to a kernel named block, which needs no threads
 
 
 @jit
-def softmax_row(x, y):
-    """y_j = exp(x_j − m) / Σ_k exp(x_k − m) with m = max x, for one example: x, y (C,)"""
-    m = x[0]
-    for j in range(x.size):
-        m = max(m, x[j])
+def blocks(x):
+    """Into how many blocks of how many rows x (N, C) is divided"""
+    rows = max(1, BLOCK // x.shape[1])
+    return (x.shape[0] + rows - 1) // rows, rows
+
+
+@jit
+def shifted_exp(x, y):
+    """y_j = exp(x_j − m), m = max x, for the rows of x, y (N, C): at most 1, as no shift changes a quotient, nor overflows"""
+    for n in range(x.shape[0]):
+        m = largest(x, n)
+        for j in range(x.shape[1]):
+            y[n, j] = exp(x[n, j] - m)
+
+
+@jit
+def over_sum(y, n, scale):
+    """scale / Σ y for row n of y (N, C), of its dtype; added up in float64"""
     total = np.float64(0)
-    for j in range(x.size):
-        y[j] = np.exp(x[j] - m)  # at most 1: shifting by m changes no quotient and prevents overflow
-        total += y[j]
-    for j in range(x.size):
-        y[j] /= total
+    for j in range(y.shape[1]):
+        total += y[n, j]
+    return y.dtype.type(scale / total)
+
+
+@jit
+def softmax_block(x, y):
+    """`softmax` in one thread"""
+    shifted_exp(x, y)
+    for n in range(x.shape[0]):
+        factor = over_sum(y, n, np.float64(1))
+        for j in range(x.shape[1]):
+            y[n, j] *= factor
 
 
 @jit(parallel=True)
 def softmax(x, y):
-    """Soft scores y (N, C) of the scores x (N, C).
+    """Soft scores y_j = exp(x_j − m) / Σ_k exp(x_k − m), m = max x, (N, C) of the scores x (N, C); 0 for scores of −inf.
 
-    A row that has no softmax (it holds NaN or +inf, or nothing but −inf) becomes NaN throughout, since then m is
-    infinite or the sum is NaN; `first_bad_row` finds it. −inf for some classes is fine: their y is 0.
+    A row that has no softmax (it holds NaN or +inf, or nothing but −inf) becomes NaN, as m or the sum is; see `first_bad_row`.
     """
-    for n in prange(x.shape[0]):
-        softmax_row(x[n], y[n])
+    count, rows = blocks(x)
+    for b in prange(count):
+        softmax_block(x[b * rows:(b + 1) * rows], y[b * rows:(b + 1) * rows])
 
 
 @jit
 def first_bad_row(y):
-    """Number of the first row of y = softmax(x) (N, C) for which x has no softmax, or −1"""
+    """Number of the first row of y = softmax(x), or of y − t, (N, C), for which x has no softmax, or −1"""
     for n in range(y.shape[0]):
         if np.isnan(y[n, 0]):
             return n
@@ -52,10 +77,9 @@ def first_bad_row(y):
 @jit(parallel=True)
 def softmax_jacobian(y, J):
     """J[n] = diag(y[n]) − y[n] y[n]ᵀ, (N, C, C): time and memory grow with C²"""
-    N, C = y.shape
-    for n in prange(N):
-        for i in range(C):
-            for j in range(C):
+    for n in prange(y.shape[0]):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[1]):
                 J[n, i, j] = -y[n, i] * y[n, j]
             J[n, i, i] += y[n, i]
 
@@ -66,8 +90,7 @@ def jacobian_product(J, g, dx):
     N, C = g.shape
     for n in prange(N):
         d = dx[n]
-        for j in range(C):
-            d[j] = 0
+        d[:] = 0
         for i in range(C):
             row, gi = J[n, i], g[n, i]
             for j in range(C):
@@ -77,47 +100,40 @@ def jacobian_product(J, g, dx):
 @jit
 def softmax_product(y, g, dx):
     """dx = y ⊙ (g − ⟨y, g⟩), (N, C): the same Jᵀ g without J"""
-    N, C = y.shape
-    for n in range(N):
+    for n in range(y.shape[0]):
         total = np.float64(0)
-        for j in range(C):
+        for j in range(y.shape[1]):
             total += y[n, j] * g[n, j]
         dot = y.dtype.type(total)
-        for j in range(C):
+        for j in range(y.shape[1]):
             dx[n, j] = y[n, j] * (g[n, j] - dot)
 
 
 @jit
-def max_and_log_sum(x):
-    """m = max x and log Σ_k exp(x_k − m) for one example x (C,), so that log y_j = (x_j − m) − log Σ; both float64"""
-    m = x[0]
-    for j in range(x.size):
-        m = max(m, x[j])
-    m = np.float64(m)
-    total = np.float64(0)
-    for j in range(x.size):
-        total += np.exp(np.float64(x[j]) - m)
+def max_and_log_sum(x, n):
+    """m = max x and log Σ_k exp(x_k − m) for row n of x (N, C), so that log y_j = (x_j − m) − log Σ; both float64"""
+    m, total = np.float64(largest(x, n)), np.float64(0)
+    for j in range(x.shape[1]):
+        total += exp(np.float64(x[n, j]) - m)
     return m, np.log(total)
 
 
 @jit(exact=True)
 def log_softmax(x, z):
     """z = log softmax(x), finite where y itself would underflow to 0: x (N, C) of any float dtype, z (N, C) float64"""
-    N, C = x.shape
-    for n in range(N):
-        m, log_sum = max_and_log_sum(x[n])
-        for j in range(C):
+    for n in range(x.shape[0]):
+        m, log_sum = max_and_log_sum(x, n)
+        for j in range(x.shape[1]):
             z[n, j] = (np.float64(x[n, j]) - m) - log_sum
 
 
 @jit(parallel=True, exact=True)
 def cross_entropy(x, t, loss):
     """loss[n] = −Σ_j t_j log y_j by log-softmax: x, t (N, C); loss (N,) float64. 0 · log 0 counts as 0."""
-    N, C = x.shape
-    for n in prange(N):
-        m, log_sum = max_and_log_sum(x[n])
+    for n in prange(x.shape[0]):
+        m, log_sum = max_and_log_sum(x, n)
         total = np.float64(0)
-        for j in range(C):
+        for j in range(x.shape[1]):
             if t[n, j] != 0:
                 total -= np.float64(t[n, j]) * ((np.float64(x[n, j]) - m) - log_sum)
         loss[n] = total
@@ -127,68 +143,107 @@ def cross_entropy(x, t, loss):
 def cross_entropy_labels(x, labels, loss):
     """loss[n] = −log y[n, label]: x (N, C), labels (N,) int64 in 0..C−1, loss (N,) float64"""
     for n in prange(x.shape[0]):
-        m, log_sum = max_and_log_sum(x[n])
+        m, log_sum = max_and_log_sum(x, n)
         loss[n] = log_sum - (np.float64(x[n, labels[n]]) - m)
 
 
-@jit
-def peak(x, y):
-    """m = max x and log Σ_k exp(x_k − m) = −log y at the largest score, for one example x, y (C,)"""
-    best = 0
-    for j in range(x.size):
-        if x[j] > x[best]:
-            best = j
-    return x[best], -np.log(y[best])
-
-
-@jit(parallel=True, exact=True)
-def fused_error(x, y, t, loss, e):
-    """loss = −Σ t log y and its gradient e = τ y − t with y = exp(log y), as frameworks fuse them into one pass.
-
-    x scores, y = softmax(x), t, e (N, C); loss (N,) float64; τ = Σ_j t_j may be anything.
-    """
-    N, C = x.shape
-    for n in prange(N):
-        m, log_sum = peak(x[n], y[n])
+@jit(exact=True)
+def fused_block(x, y, t, loss, e):
+    """`fused_error` in one thread; log Σ = −log max y, where x = m"""
+    for n in range(x.shape[0]):
+        m, log_sum = largest(x, n), -np.log(largest(y, n))
         tau, total = np.float64(0), np.float64(0)
-        for j in range(C):
+        for j in range(x.shape[1]):
             tau += t[n, j]
-        tau = x.dtype.type(tau)
-        for j in range(C):
-            log_y = (x[n, j] - m) - log_sum
             if t[n, j] != 0:
-                total -= t[n, j] * log_y
-            e[n, j] = tau * np.exp(log_y) - t[n, j]
-        loss[n] = total
+                total -= t[n, j] * ((x[n, j] - m) - log_sum)
+        loss[n], factor = total, x.dtype.type(tau)
+        for j in range(x.shape[1]):
+            e[n, j] = factor * exp((x[n, j] - m) - log_sum) - t[n, j]
 
 
-@jit(parallel=True, exact=True)
-def fused_error_labels(x, y, labels, loss, e):
-    """`fused_error` for class indices: loss = −log y[label], e = y − 1 there and y elsewhere; labels (N,) int64"""
-    N, C = x.shape
-    for n in prange(N):
-        m, log_sum = peak(x[n], y[n])
-        for j in range(C):
-            e[n, j] = np.exp((x[n, j] - m) - log_sum)
+@jit(parallel=True)
+def fused_error(x, y, t, loss, e):
+    """loss (N,) = −Σ t log y and its gradient e = τ y − t by y = exp(log y), as frameworks do: scores x, y, t, e (N, C)"""
+    count, rows = blocks(x)
+    for b in prange(count):
+        i, end = b * rows, (b + 1) * rows
+        fused_block(x[i:end], y[i:end], t[i:end], loss[i:end], e[i:end])
+
+
+@jit(exact=True)
+def fused_block_labels(x, y, labels, loss, e):
+    """`fused_error_labels` in one thread"""
+    for n in range(x.shape[0]):
+        m, log_sum = largest(x, n), -np.log(largest(y, n))
+        for j in range(x.shape[1]):
+            e[n, j] = exp((x[n, j] - m) - log_sum)
         loss[n] = log_sum - (x[n, labels[n]] - m)
         e[n, labels[n]] -= x.dtype.type(1)
+
+
+@jit(parallel=True)
+def fused_error_labels(x, y, labels, loss, e):
+    """`fused_error` for class indices: loss = −log y[label], e = y − 1 there and y elsewhere; labels (N,) int64"""
+    count, rows = blocks(x)
+    for b in prange(count):
+        i, end = b * rows, (b + 1) * rows
+        fused_block_labels(x[i:end], y[i:end], labels[i:end], loss[i:end], e[i:end])
 
 
 @jit
 def isbe_error(y, t, e):
     """e = y − t, (N, C): no loss, no logarithm, no division"""
-    N, C = y.shape
-    for n in range(N):
-        for j in range(C):
+    for n in range(y.shape[0]):
+        for j in range(y.shape[1]):
             e[n, j] = y[n, j] - t[n, j]
 
 
 @jit
 def isbe_error_labels(y, labels, low, high, e):
     """e = y − t where t is `high` for the labelled class and `low` for the others: y, e (N, C), labels (N,) int64"""
-    N, C = y.shape
     low, high = y.dtype.type(low), y.dtype.type(high)
-    for n in range(N):
-        for j in range(C):
+    for n in range(y.shape[0]):
+        for j in range(y.shape[1]):
             e[n, j] = y[n, j] - low
         e[n, labels[n]] = y[n, labels[n]] - high
+
+
+@jit
+def softmax_isbe_block(x, t, scale, e):
+    """`softmax_isbe_error` in one thread"""
+    shifted_exp(x, e)
+    for n in range(x.shape[0]):
+        factor = over_sum(e, n, scale)
+        for j in range(x.shape[1]):
+            e[n, j] = e[n, j] * factor - t[n, j] * e.dtype.type(scale)
+
+
+@jit(parallel=True)
+def softmax_isbe_error(x, t, scale, e):
+    """e = (softmax(x) − t) · scale, for which y need not be stored: x, t, e (N, C); rows without a softmax become NaN"""
+    count, rows = blocks(x)
+    for b in prange(count):
+        i, end = b * rows, (b + 1) * rows
+        softmax_isbe_block(x[i:end], t[i:end], scale, e[i:end])
+
+
+@jit
+def softmax_isbe_block_labels(x, labels, low, high, scale, e):
+    """`softmax_isbe_error_labels` in one thread"""
+    shifted_exp(x, e)
+    other, more = e.dtype.type(low * scale), e.dtype.type((high - low) * scale)
+    for n in range(x.shape[0]):
+        factor = over_sum(e, n, scale)
+        for j in range(x.shape[1]):
+            e[n, j] = e[n, j] * factor - other
+        e[n, labels[n]] -= more
+
+
+@jit(parallel=True)
+def softmax_isbe_error_labels(x, labels, low, high, scale, e):
+    """`softmax_isbe_error` for class indices: t is `high` for the labelled class, `low` for the others; labels (N,) int64"""
+    count, rows = blocks(x)
+    for b in prange(count):
+        i, end = b * rows, (b + 1) * rows
+        softmax_isbe_block_labels(x[i:end], labels[i:end], low, high, scale, e[i:end])

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from isbe_np.kernels import activations as kernels
 from isbe_np.layers.base import Layer, Step
 
@@ -11,6 +13,7 @@ class Activation(Layer):
 
     kernel: Callable
     backward_kernel: Callable
+    limits: tuple[float, float] | None = None  # of an activation that does nothing but limit its input
 
     def constants(self, dtype) -> tuple:
         """Numbers that the kernels take after their arrays."""
@@ -29,6 +32,7 @@ class ReLU(Activation):
     """max(x, 0)."""
 
     kernel, backward_kernel = kernels.relu, kernels.relu_backward
+    limits = (0, np.inf)
 
 
 class LeakyReLU(Activation):
@@ -71,6 +75,7 @@ class HardTanh(Activation):
     """clip(x, -1, 1)."""
 
     kernel, backward_kernel = kernels.hardtanh, kernels.hardtanh_backward
+    limits = (-1, 1)
 
 
 class GELU(Activation):

@@ -1,10 +1,13 @@
 """The convolutional layer."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from isbe_np.checks import pair, whole
-from isbe_np.kernels.conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight, tap_offsets
-from isbe_np.layers.base import Layer, Shape, Step, Weights, zeros
+from isbe_np.kernels.conv2d import conv2d, conv2d_backward_weight, gather, tap_offsets
+from isbe_np.kernels.layout import pitch
+from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
 
 
 class Conv2D(Layer):
@@ -37,42 +40,116 @@ class Conv2D(Layer):
         return {"weight": Weights(shape, (2 / np.prod(shape[1:])) ** 0.5), "bias": Weights((self.filters,))}
 
     def prepare(self, step: Step) -> None:
-        work = step.work
-        work.image, work.inside = self.bordered(step.x)
-        work.taps = tap_offsets(work.image.shape[0], *self.kernel, *work.image.shape[1:])
+        work, (p, q), (C, H, W, N) = step.work, self.padding, step.x.shape
+        work.shape = (*self.output_shape((C, H, W)), N)
+        work.image, work.inside = step.x, None
+        if p or q or pitch(N, step.x.itemsize) > N:
+            work.image = zeros((C, H + 2 * p, W + 2 * q, pitch(N, step.x.itemsize)), step.x.dtype)
+            work.inside = work.image[:, p:p + H, q:q + W, :N]
+        work.taps = tap_offsets(C, *self.kernel, *work.image.shape[1:])
 
-    def bordered(self, x):
-        """A zero image with room for x and its padding, and the view of it that x fills; x itself where there is none."""
-        (p, q), (C, H, W, N) = self.padding, x.shape
-        if not p and not q:
-            return x, x
-        image = zeros((C, H + 2 * p, W + 2 * q, N), x.dtype)
-        return image, image[:, p:p + H, q:q + W]
+    def steps(self, step: Step) -> tuple[int, int, int]:
+        """How the taps of one output step through the padded image: place of the first, from row to row, pixel to pixel."""
+        _, _, W, P = step.work.image.shape
+        return 0, self.stride[0] * W * P, self.stride[1] * P
 
     def forward(self, step: Step) -> None:
-        work = step.work
-        if work.inside is not step.x:
-            np.copyto(work.inside, step.x)
-        conv2d(work.image, work.taps, step.w.weight.reshape(self.filters, -1), step.w.bias, self.stride, step.y)
+        self.convolve(step, no_limits(step.y.dtype))
+
+    def convolve(self, step: Step, limits: tuple) -> None:
+        """step.y = the convolution, each number limited to low..high."""
+        work, (_, OH, OW, N) = step.work, step.work.shape
+        self.pad(step)
+        conv2d(work.image.reshape(-1), self.steps(step), work.taps, step.w.weight.reshape(-1), step.w.bias,
+               limits, step.y.reshape(-1), OH * OW * N, (0, OW * N, N), (OH, OW, N))
+
+    def pad(self, step: Step) -> None:
+        """Copy the input into its bordered buffer, where there is one."""
+        if step.work.inside is not None:
+            np.copyto(step.work.inside, step.x)
 
     def prepare_backward(self, step: Step) -> None:
-        work = step.work
-        if step.dx is not None:
-            work.d_image, work.d_inside = self.bordered(step.dx)
-            work.turned = zeros(step.w.weight.transpose(2, 3, 1, 0).shape, step.dx.dtype)
+        self.plan_backward(step, step.dy)
+
+    def plan_backward(self, step: Step, given: np.ndarray | None) -> None:
+        """Lay out the error's buffer and, for the gradient by the input, the convolution for each phase of the stride.
+
+        With stride s the pixels p, p + s, p + 2 s ... of the padded input, a phase, see the weights k = p, p + s, ... alone:
+        pixel s i + p has the gradient Σ_m w[s m + p] dy[i - m]. Each is a convolution of dy, with zeros around it, by a
+        part of the filters turned around. `given` is where the error lies, if it exists before.
+        """
+        work, (O, OH, OW, N) = step.work, step.work.shape
+        if step.dx is None:
+            # Nothing needs zeros around the error, and it may stay where it is `given`.
+            work.error = zeros(work.shape, step.y.dtype) if given is None else given
+            work.error_inside, work.first, work.phases = None, 0, []
+            return
+        C, H, W, _ = step.dx.shape
+        axes = [list(phases(*sizes)) for sizes in zip((H, W), self.kernel, self.stride, self.padding, strict=True)]
+        (top, height), (left, width) = (border(axis, n) for axis, n in zip(axes, (OH, OW), strict=True))
+        P = pitch(N, step.dx.itemsize)
+        work.error = zeros((O, height, width, P), step.dx.dtype)
+        work.error_inside, work.first = work.error[:, top:top + OH, left:left + OW, :N], (top * width + left) * P
+        work.phases = [self.phase(step, rows, columns, (top, left)) for rows in axes[0] for columns in axes[1]]
+        work.zeros = zeros((C,), step.dx.dtype)
+
+    def phase(self, step: Step, rows, columns, corner):
+        """Everything that one phase's convolution takes, but for the numbers themselves."""
+        (C, _, W, N), (O, height, width, P) = step.dx.shape, step.work.error.shape
+        o, k, l = np.meshgrid(np.arange(O), rows.weights, columns.weights, indexing="ij")
+        _, m, r = np.meshgrid(np.arange(O), np.arange(len(rows.weights)), np.arange(len(columns.weights)), indexing="ij")
+        (KH, KW), (s, t) = self.kernel, self.stride
+        place = (((o * C) * KH + k) * KW + l).ravel()
+        first = ((rows.first + corner[0]) * width + columns.first + corner[1]) * P
+        return SimpleNamespace(
+            taps=(((o * height - m) * width - r) * P).ravel(),
+            index=(place + np.arange(C)[:, None] * KH * KW).ravel(),
+            turned=zeros((C, place.size), step.dx.dtype),
+            steps=(first, width * P, P),
+            to=((rows.pixel * W + columns.pixel) * N, s * W * N, t * N),
+            sizes=(rows.count, columns.count, N))
 
     def backward(self, step: Step) -> None:
-        work = step.work
-        conv2d_backward_weight(step.dy, work.image, work.taps, self.stride,
-                               step.dw.weight.reshape(self.filters, -1), step.dw.bias)
-        if step.dx is not None:
-            np.copyto(work.turned, step.w.weight.transpose(2, 3, 1, 0))
-            conv2d_backward_input(step.dy, work.turned, self.stride, self.padding, work.d_image)
-            if work.d_inside is not step.dx:
-                np.copyto(step.dx, work.d_inside)
+        if step.work.error_inside is not None:
+            np.copyto(step.work.error_inside, step.dy)
+        self.backward_from_error(step)
+
+    def backward_from_error(self, step: Step) -> None:
+        """Everything but filling `work.error`, the error with zeros around it."""
+        work, (O, OH, OW, N), (_, height, width, P) = step.work, step.work.shape, step.work.error.shape
+        _, row, pixel = self.steps(step)
+        conv2d_backward_weight(work.error.reshape(-1), work.first, height * width * P, work.image.reshape(-1), work.taps,
+                               ((width * P, row), (P, pixel)), (OH, OW, N),
+                               step.dw.weight.reshape(O, -1), step.dw.bias)
+        if step.dx is None:
+            return
+        _, H, W, _ = step.dx.shape
+        for phase in work.phases:
+            gather(step.w.weight.reshape(-1), phase.index, phase.turned.reshape(-1))
+            conv2d(work.error.reshape(-1), phase.steps, phase.taps, phase.turned.reshape(-1), work.zeros,
+                   no_limits(step.dx.dtype), step.dx.reshape(-1), H * W * N, phase.to, phase.sizes)
 
     def settings(self) -> str:
         return ", ".join((f"{self.filters}", *options(kernel=self.kernel, stride=self.stride, padding=self.padding)))
+
+
+def phases(H, K, s, p):
+    """Along one axis: which pixels of the input see which weights, and the output that weight 0 of them leads to.
+
+    Input pixel h, padded h + p = s i + a, is reached by the weights k = a, a + s, ... = a + s m from the outputs i - m.
+    """
+    for a in range(s):
+        pixel = (a - p) % s
+        if pixel < H:
+            yield SimpleNamespace(pixel=pixel, count=(H - pixel + s - 1) // s, weights=np.arange(a, K, s),
+                                  first=(pixel + p - a) // s)
+
+
+def border(axis, n):
+    """Zeros to put before n outputs, and the length with those after it, so that every phase finds what it asks for."""
+    seen = [phase for phase in axis if phase.weights.size]
+    before = max([0, *(phase.weights.size - 1 - phase.first for phase in seen)])
+    return before, before + max([n, *(phase.first + phase.count for phase in seen)])
 
 
 def options(**pairs):

@@ -1,8 +1,11 @@
 """The fully connected layer."""
 
+import numpy as np
+
 from isbe_np.checks import whole
-from isbe_np.kernels.dense import dense, dense_backward_input, dense_backward_weight
-from isbe_np.layers.base import Layer, Shape, Step, Weights
+from isbe_np.kernels.dense import LARGE, dense, dense_backward_input, dense_backward_weight, dense_turned
+from isbe_np.kernels.layout import pitch, transpose
+from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
 
 
 class Dense(Layer):
@@ -27,12 +30,46 @@ class Dense(Layer):
         return {"weight": Weights((self.units, features), (2 / features) ** 0.5), "bias": Weights((self.units,))}
 
     def forward(self, step: Step) -> None:
-        dense(step.x, step.w.weight, step.w.bias, step.y)
+        self.multiply(step, step.work.free)
+
+    def prepare(self, step: Step) -> None:
+        work, (N, K) = step.work, step.x.shape
+        work.free = no_limits(step.y.dtype)
+        if N >= LARGE:
+            P = pitch(N, step.x.itemsize)
+            work.x_turned, work.y_turned = zeros((K, P), step.x.dtype), zeros((self.units, N), step.y.dtype)
+            work.rows_turned = np.arange(K) * P
+
+    def multiply(self, step: Step, limits: tuple) -> None:
+        """step.y = x Wᵀ + b, each number limited to low..high."""
+        work, w = step.work, step.w
+        if len(step.x) < LARGE:
+            return dense(step.x, w.weight, w.bias, limits, step.y)
+        transpose(step.x, work.x_turned)
+        dense_turned(work.x_turned, w.weight, w.bias, work.rows_turned, limits, work.y_turned)
+        transpose(work.y_turned, step.y)
+
+    def prepare_backward(self, step: Step) -> None:
+        work, (N, O), K = step.work, step.y.shape, step.x.shape[1]
+        work.rows_of_x, work.rows_of_w = np.arange(N) * K, np.arange(O) * K
+        work.zeros = zeros((max(N, O),), step.y.dtype)
+        if N >= LARGE:
+            work.error_turned = zeros((O, pitch(N, step.y.itemsize)), step.y.dtype)
 
     def backward(self, step: Step) -> None:
-        dense_backward_weight(step.dy, step.x, step.dw.weight, step.dw.bias)
+        self.backward_from_error(step, step.dy)
+
+    def backward_from_error(self, step: Step, error: np.ndarray) -> None:
+        """The gradients, given that by x Wᵀ + b."""
+        work, (N, O) = step.work, error.shape
+        coefficients, steps = error, (1, O)
+        if N >= LARGE:
+            coefficients, steps = work.error_turned, (work.error_turned.shape[1], 1)
+            transpose(error, coefficients)
+        dense_backward_weight(coefficients.reshape(-1), steps, step.x, work.rows_of_x,
+                              work.zeros[:O], work.free, step.dw.weight, step.dw.bias)
         if step.dx is not None:
-            dense_backward_input(step.dy, step.w.weight, step.dx)
+            dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros[:N], work.free, step.dx)
 
     def settings(self) -> str:
         return str(self.units)

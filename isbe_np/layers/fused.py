@@ -1,0 +1,109 @@
+"""Layers that do the work of two or three in one pass, which a plan puts in their place (see `Plan`).
+
+    Conv2D, ReLU, MaxPool2D      the convolution's output is pooled from the nearest cache and never stored
+    Conv2D, ReLU                 what the activation cuts off is cut off before the sum is stored
+    Dense, ReLU                  the same
+
+The activation may be missing before a pool, and may be any that only limits its input: ReLU or HardTanh. The pool's windows
+lie side by side. Sums are added up in the same order as apart, so that the results are the same to the bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from isbe_np.kernels import conv2d_max_pool as kernels
+from isbe_np.kernels.jit import SETTINGS
+from isbe_np.layers.activations import Activation, HardTanh, ReLU
+from isbe_np.layers.base import Layer, Step, no_limits, zeros
+from isbe_np.layers.conv2d import Conv2D
+from isbe_np.layers.dense import Dense
+from isbe_np.layers.pooling import MaxPool2D
+
+
+def limits(activation: Activation | None, dtype) -> tuple:
+    """The activation's limits (low, high) as numbers of `dtype`."""
+    return no_limits(dtype) if activation is None or activation.limits is None else tuple(map(dtype.type, activation.limits))
+
+
+class FusedDense(Layer):
+    """A dense layer and the activation after it."""
+
+    batch_last = False
+
+    def __init__(self, dense: Dense, activation: Activation):
+        super().__init__()
+        self.core, self.activation = dense, activation
+
+    def prepare(self, step: Step) -> None:
+        self.core.prepare(step)
+
+    def forward(self, step: Step) -> None:
+        self.core.multiply(step, limits(self.activation, step.y.dtype))
+
+    def prepare_backward(self, step: Step) -> None:
+        self.core.prepare_backward(step)
+        step.work.error = zeros(step.y.shape, step.y.dtype)
+
+    def backward(self, step: Step) -> None:
+        # Whether a number was cut off can be told from the output as well as from the input.
+        y, error = step.y.reshape(-1), step.work.error
+        type(self.activation).backward_kernel(y, y, step.dy.reshape(-1), error.reshape(-1))
+        self.core.backward_from_error(step, error)
+
+
+class FusedConv2D(Layer):
+    """A convolution, the activation after it and max pooling; either of the latter two may be None."""
+
+    batch_last = True
+
+    def __init__(self, conv: Conv2D, activation: Activation | None, pool: MaxPool2D | None):
+        super().__init__()
+        self.core, self.activation = conv, activation
+        self.size = pool.size if pool else (1, 1)
+
+    def prepare(self, step: Step) -> None:
+        self.core.prepare(step)
+        step.work.winner = np.zeros(step.y.shape, np.uint8 if np.prod(self.size) <= 256 else np.uint32)
+        if self.size != (1, 1):
+            step.work.room = zeros(kernels.room(self.core.filters, self.size, SETTINGS.NUMBA_NUM_THREADS), step.y.dtype)
+
+    def forward(self, step: Step) -> None:
+        bounds = limits(self.activation, step.y.dtype)
+        if self.size == (1, 1):
+            return self.core.convolve(step, bounds)
+        self.core.pad(step)
+        work = step.work
+        kernels.conv2d_max_pool(work.image.reshape(-1), self.core.steps(step), work.taps, step.w.weight.reshape(-1),
+                                step.w.bias, bounds, self.size, work.room, step.y, work.winner)
+
+    def prepare_backward(self, step: Step) -> None:
+        self.core.plan_backward(step, None)
+
+    def backward(self, step: Step) -> None:
+        _, height, width, P = step.work.error.shape
+        kernels.max_pool_limits_backward(step.dy, step.y, step.work.winner, limits(self.activation, step.y.dtype), self.size,
+                                         step.work.error.reshape(-1), step.work.first, (height * width * P, width * P, P))
+        self.core.backward_from_error(step)
+
+
+def fuse(layers: list[Layer]) -> tuple[Layer, int]:
+    """The layer that does the work of the first of `layers` and of as many as it can of those after it, and their number.
+
+    Each of `layers` is the only reader of the one before. Layers of your own making are left as they are.
+    """
+    core = layers[0]
+    after: list[Layer | None] = [*layers[1:3], None, None]
+    activation = after.pop(0) if type(after[0]) in (ReLU, HardTanh) else None
+    assert activation is None or isinstance(activation, Activation)
+    pool = after[0] if isinstance(after[0], MaxPool2D) and side_by_side(after[0]) else None
+    if type(core) is Dense and activation:
+        return FusedDense(core, activation), 2
+    if type(core) is Conv2D and (activation or pool):
+        return FusedConv2D(core, activation, pool), 1 + bool(activation) + bool(pool)
+    return core, 1
+
+
+def side_by_side(pool: MaxPool2D) -> bool:
+    """Whether the pool's windows neither overlap nor leave gaps nor reach over the edge."""
+    return type(pool) is MaxPool2D and pool.stride == pool.size and pool.padding == (0, 0)
