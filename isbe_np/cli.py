@@ -22,12 +22,17 @@ from isbe_np import datasets
 from isbe_np.checks import nearest, whole
 from isbe_np.environment import describe
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
-from isbe_np.kernels.jit import nothing_compiled
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, SGD, train
 from isbe_np.training.recipes import RECIPES
 
 INTERRUPTED = 130
+# The parts of `Memory`, as `isbe info --net` explains them.
+PARTS = {"parameters": "weights and biases, and their gradients",
+         "slots": "what SGD with momentum remembers of each of them",
+         "values": "of all layers, for the whole batch",
+         "errors": "the gradients by those values",
+         "work": "what layers keep for themselves: bordered images, winners of pooling"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,7 +106,16 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets")
     _add_json(data, _data)
 
-    info = commands.add_parser("info", help="versions, threads and caches")
+    warmup = commands.add_parser("warmup", help="compile all kernels now, so that no first step waits for the compiler")
+    warmup.add_argument("--nets", nargs="+", default=list(NETWORKS), metavar="NET",
+                        help=f"networks, of {', '.join(NETWORKS)} (all)")
+    warmup.add_argument("--dtype", default="both", help="float32, float64 or both (%(default)s)")
+    _add_json(warmup, _warmup)
+
+    info = commands.add_parser("info", help="versions, threads and caches; or a network's layers and memory")
+    info.add_argument("--net", help=f"the network to tell of instead: {', '.join(NETWORKS)}")
+    info.add_argument("--batch", "--batch-size", type=_count, metavar="N",
+                      help="examples in a batch, which decide the memory (that of the network's recipe)")
     _add_json(info, _info)
     return parser
 
@@ -157,9 +171,9 @@ def _write_json(given, result: dict) -> None:
         print(f"Results are in {given.json}")
 
 
-def _announce_compiling() -> None:
-    if nothing_compiled():
-        print("Compiling kernels, which is done once and may take half a minute ...", file=sys.stderr)
+def _second_process() -> ProcessPoolExecutor:
+    """A process to compile in besides this one. It dies of Ctrl-C at once and in silence; this one says what happened."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL))
 
 
 def _compare(given) -> int:
@@ -170,10 +184,7 @@ def _compare(given) -> int:
         nearest("--routes", route, ROUTES)
     images = dict(zip(("train", "test"), given.images, strict=True))
     data = datasets.load(given.data, given.data_dir, **images)
-    _announce_compiling()
-    # The second process dies of Ctrl-C at once and in silence; this one says that the run was interrupted.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), signal.signal,
-                             (signal.SIGINT, signal.SIG_DFL)) as executor:
+    with _second_process() as executor:
         found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds,
                         executor=executor)
     _write_json(given, found.as_dict())
@@ -202,7 +213,6 @@ def _train(given) -> int:
     optimizer = SGD(chosen["learning_rate"], momentum=recipe.momentum, weight_decay=chosen["weight_decay"])
     data = datasets.load(given.data, given.data_dir)
     net = NETWORKS[given.net](seed=given.seed)
-    _announce_compiling()
     print(f"{given.net} on {data.source}\n{head}, SGD with momentum {recipe.momentum}, "
           + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items()) + f", seed {given.seed}")
     history = train(net, head, data, chosen["epochs"], chosen["batch_size"], optimizer, given.seed, chosen["schedule"],
@@ -222,7 +232,6 @@ def _study(given) -> int:
     from isbe_np.report import normalizers_text
     from isbe_np.studies.normalizers import normalizers
     nearest("NAME", given.name, ("normalizers",))
-    _announce_compiling()
     found = normalizers(seed=given.seed)
     _write_json(given, {"environment": describe(), **found.as_dict()})
     print(normalizers_text(found))
@@ -251,8 +260,39 @@ def _data(given) -> int:
     return 0 if all(report.ok for report in reports) else 1
 
 
+def _warmup(given) -> int:
+    from isbe_np.warmup import DTYPES, warm_up
+    nearest("--dtype", given.dtype, (*DTYPES, "both"))
+    for name in given.nets:
+        nearest("--nets", name, tuple(NETWORKS))
+    with _second_process() as executor:
+        done = warm_up(tuple(given.nets), DTYPES if given.dtype == "both" else (given.dtype,), executor=executor)
+    _write_json(given, vars(done))
+    print(done.sentence())
+    return 0
+
+
 def _info(given) -> int:
     from isbe_np.report import environment_text
+    if given.net is not None:
+        return _network_info(given)
+    if given.batch is not None:
+        raise ValueError(f"--batch is for the memory of a network, and there is no --net; got {given.batch}. Add --net, "
+                         f"one of {', '.join(NETWORKS)}.")
     print(environment_text(describe()))
     _write_json(given, describe())
+    return 0
+
+
+def _network_info(given) -> int:
+    from isbe_np.report import table
+    recipe = RECIPES[nearest("--net", given.net, tuple(NETWORKS))]
+    batch = given.batch or recipe.batch_size
+    net = NETWORKS[given.net]()
+    memory = net.memory(batch)
+    bytes_of = {**vars(memory), "total": memory.total}
+    print(f"{net.summary()}\n\nMemory of a training step, batch of {batch:,}\n")
+    print(table(("part", "what for", "MB"), [(part, PARTS.get(part, ""), f"{count / 1e6:,.2f}")
+                                             for part, count in bytes_of.items()], left=2))
+    _write_json(given, {"environment": describe(), "network": given.net, "batch_size": batch, "memory": bytes_of})
     return 0

@@ -369,6 +369,34 @@ def test_info(tmp_path, capsys):
     assert all(name in out and str(value) in out for name, value in found.items())
 
 
+def test_info_of_a_network(tmp_path, capsys):
+    assert cli.main(["info", "--net", "lenet5", "--batch", "3", "--json", str(tmp_path / "a.json")]) == 0
+    found, out, net = json.loads((tmp_path / "a.json").read_text()), capsys.readouterr().out, isbe.networks.lenet5()
+    memory = net.memory(3)
+    assert out.startswith(net.summary() + "\n\nMemory of a training step, batch of 3\n")
+    shown = {line.split()[0]: line.split()[-1] for line in out.splitlines()[-8:] if line[0] in "psvewt"}
+    assert found["memory"] == {**vars(memory), "total": memory.total}
+    assert (found["network"], found["batch_size"]) == ("lenet5", 3)
+    assert all(shown[part] == f"{count / 1e6:,.2f}" for part, count in found["memory"].items())
+    assert set(cli.PARTS) == set(vars(memory)) and "numpy" not in out and found["environment"]["numpy"] == np.__version__
+
+
+def test_info_of_a_network_counts_the_batch_of_its_recipe(small, capsys):
+    assert cli.main(["info", "--net", "tiny"]) == 0
+    assert "Memory of a training step, batch of 6\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--net", "tinny"], "--net expects one of 'tiny', 'linear'; got 'tinny'. Did you mean 'tiny'?"),
+    (["--batch", "5"], "there is no --net; got 5. Add --net, one of tiny, linear."),
+    (["--net", "tiny", "--batch", "0"], "--batch-size: expects a whole number of at least 1; got 0"),
+    (["--net", "tiny", "--batch", "x"], "--batch-size: expects a whole number of at least 1; got x"),
+])
+def test_info_refuses_in_one_sentence_that_names_the_culprit(small, refused, tmp_path, arguments, words):
+    assert words in refused("info", *arguments, "--json", tmp_path / "a.json")
+    assert os.listdir(tmp_path) == []
+
+
 def test_debugging_shows_the_traceback(small, monkeypatch):
     monkeypatch.setenv("ISBE_DEBUG", "1")
     with pytest.raises(ValueError, match="Did you mean"):
@@ -378,7 +406,7 @@ def test_debugging_shows_the_traceback(small, monkeypatch):
 # In a process of its own
 
 
-@pytest.mark.parametrize("command", [[], ["compare"], ["train"], ["data"], ["info"]], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["compare"], ["train"], ["study"], ["data"], ["warmup"], ["info"]], ids=" ".join)
 def test_every_command_has_help(command, capsys):
     assert cli.main([*command, "--help"]) == 0
     out = capsys.readouterr().out

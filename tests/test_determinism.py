@@ -117,8 +117,6 @@ def test_another_threading_layer(alone):
                                    pytest.param(("small", "large"), marks=large_only_compiled)], ids="-".join)
 def test_two_python_threads_at_once(sizes, alone):
     """Two networks of their own, trained side by side, do not see each other."""
-    if COMPILED and numba.threading_layer() == "workqueue":
-        pytest.skip("Numba's workqueue ends the process when two Python threads enter it; OpenMP and TBB do not")
     hashes, together = {}, threading.Barrier(2)
 
     def run(place, size):
@@ -132,6 +130,28 @@ def test_two_python_threads_at_once(sizes, alone):
         thread.join()
     assert hashes == {place: alone[size] for place, size in enumerate(sizes)}
     assert trained(sizes[0]) == alone[sizes[0]] and jit.threads() == numba.get_num_threads()
+
+
+# What is summed up in kernels that other kernels call must not depend on how either was compiled.
+STEP = """
+import hashlib
+import numpy as np
+import isbe_np as isbe
+net = isbe.Sequential((1, 12, 12), isbe.Conv2D(5, 3), isbe.ReLU(), isbe.MaxPool2D(2), isbe.Conv2D(6, 3, padding=1),
+                      isbe.Flatten(), isbe.Dense(30), isbe.ReLU(), isbe.Dense(10), seed=3)
+for N in (3, 130):
+    x, head = np.random.default_rng(N).random((N, 1, 12, 12), np.float32), isbe.Head()
+    net.backward(head.error(net.forward(x, training=True), np.arange(N) % 10))
+    print(hashlib.sha256(net.grads.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_the_same_bits_just_compiled_and_from_the_cache(tmp_path):
+    environment = {**os.environ, "ISBE_CACHE_DIR": str(tmp_path)}
+    runs = [subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True).stdout
+            for _ in range(2)]
+    assert runs[0] == runs[1] and len(runs[0].split()) == 2
 
 
 if __name__ == "__main__":

@@ -37,6 +37,13 @@ def test_the_folder_of_compiled_code_or_off(monkeypatch, tmp_path):
     assert describe()["jit_cache"] == "off"
 
 
+def test_a_folder_that_may_only_be_read_is_told_of(monkeypatch, tmp_path):
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    assert describe()["jit_cache"] == str(tmp_path)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert describe()["jit_cache"] == f"{tmp_path} (may only be read)"
+
+
 def test_as_text_it_is_one_setting_a_line():
     found = describe()
     lines = report.environment_text(found).splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -38,6 +39,58 @@ def interleaved(functions: dict[str, Callable[[], object]], rounds: int, warm_up
     return seconds
 
 
+def until_quiet(spell: float = 0.01, most: int = 50) -> None:
+    """Sleep until no thread of this process uses a core: idle ones of some runtimes wait in a loop for a tenth of a second."""
+    for _ in range(most):
+        before = time.process_time()
+        time.sleep(spell)
+        if time.process_time() - before < spell / 10:
+            return
+
+
+def take_turns(functions: dict[str, Callable[[], object]], rounds: int, turn: float = 0.1, most: int = 200,
+               waking: float = 0.1, patience: float = float("inf")) -> dict[str, np.ndarray]:
+    """Seconds of each call, (turns, calls of a turn), of functions that each keep threads of their own.
+
+    `interleaved` would time each while threads of the one before still wait in a loop and its own sleep. Here a turn begins
+    when all sleep, with `waking` seconds of calls that are not counted, at least one; then come as many as fill `turn`
+    seconds, 1 to `most`. Who comes first changes from round to round. A function that has had `patience` seconds takes part
+    in no further round.
+    """
+    calls, spent = {}, {}
+    seconds: dict[str, list[list[float]]] = {name: [] for name in functions}
+    for name, function in functions.items():
+        until_quiet()
+        trial = [*_wake(function, turn), _timed(function)]
+        calls[name] = min(most, math.ceil(turn / max(min(trial), turn / most)))
+        spent[name] = sum(trial)
+    order = list(functions)
+    for k in range(rounds):
+        first = k % len(order)
+        for name in order[first:] + order[:first]:
+            if k and spent[name] > patience:
+                continue
+            until_quiet()
+            spent[name] += sum(_wake(functions[name], waking))
+            seconds[name].append([_timed(functions[name]) for _ in range(calls[name])])
+            spent[name] += sum(seconds[name][-1])
+    return {name: np.array(turns) for name, turns in seconds.items()}
+
+
+def _wake(function: Callable[[], object], seconds: float) -> list[float]:
+    """Call `function`, at least once, until `seconds` have passed; how long each call took."""
+    took = [_timed(function)]
+    while sum(took) < seconds:
+        took.append(_timed(function))
+    return took
+
+
+def _timed(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
 @dataclass
 class Ratio:
     """A ratio of medians with its 95 % bootstrap interval."""
@@ -58,11 +111,21 @@ class Ratio:
 
 
 def ratio_of_medians(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Ratio:
-    """median(a) / median(b) for times of the same rounds; whole rounds are drawn again for the interval (Efron 1979)."""
-    picks = np.random.default_rng(seed).integers(0, len(a), (draws, len(a)))
-    ratios = np.median(a[picks], axis=1) / np.median(b[picks], axis=1)
+    """median(a) / median(b) for times of the same rounds, (rounds,) or (rounds, calls of a turn).
+
+    Whole rounds are drawn again for the interval (Efron 1979). Of rounds that only one of the two has, at its end, none counts.
+    """
+    rounds = min(len(a), len(b))
+    a, b = a[:rounds].reshape(rounds, -1), b[:rounds].reshape(rounds, -1)
+    picks = np.random.default_rng(seed).integers(0, rounds, (draws, rounds))
+    ratios = _median_of_rounds(a, picks) / _median_of_rounds(b, picks)
     low, high = np.percentile(ratios, [2.5, 97.5])
     return Ratio(float(np.median(a) / np.median(b)), float(low), float(high))
+
+
+def _median_of_rounds(times: np.ndarray, picks: np.ndarray) -> np.ndarray:
+    """Median of all times in each draw of rounds: times (rounds, calls), picks (draws, rounds) -> (draws,)."""
+    return np.median(times[picks].reshape(len(picks), -1), axis=1)
 
 
 def peak_memory(function: Callable[[], object]) -> int:

@@ -6,13 +6,14 @@ import pytest
 
 import isbe_np as isbe
 from isbe_np.kernels import conv2d as kernels
+from isbe_np.kernels.layout import pitch
 
 # N, C, H, W, O, kernel, stride, padding
 CASES = [
     (3, 1, 7, 7, 4, (5, 5), (1, 1), (2, 2)), (2, 3, 6, 5, 5, (3, 3), (1, 1), (1, 1)), (1, 2, 5, 5, 1, (1, 1), (1, 1), (0, 0)),
     (4, 4, 8, 8, 8, (3, 3), (1, 1), (0, 0)), (5, 6, 9, 8, 7, (3, 2), (2, 2), (1, 1)), (2, 1, 9, 9, 2, (4, 4), (3, 2), (0, 1)),
     (3, 5, 4, 6, 3, (2, 5), (1, 1), (0, 3)), (1, 1, 3, 3, 1, (3, 3), (1, 1), (2, 2)), (2, 2, 8, 7, 6, (3, 3), (2, 1), (2, 0)),
-    (9, 4, 5, 5, 4, (5, 5), (4, 4), (4, 4)),
+    (9, 4, 5, 5, 4, (5, 5), (4, 4), (4, 4)), (2, 1, 1, 1, 2, (1, 1), (2, 2), (1, 1)),
 ]
 
 
@@ -42,10 +43,11 @@ def test_backward(case, random, assert_close):
         assert_close(got, want, factor=4)
 
 
-def test_rows_longer_than_a_run(random, assert_close):
-    """Rows are cut into runs; with a batch of 300 and 30 columns a row holds more than two."""
-    N, W = 300, 30
-    assert 2 * kernels.RUN < N * W
+@pytest.mark.parametrize("N, W", [(300, 7), (100, 90), (512, 9)], ids=["batch", "rows", "pitch"])
+def test_longer_than_one_piece(N, W, random, assert_close):
+    """A large batch is taken in pieces, and in the weights' gradient a long row too; pixels are not always side by side."""
+    assert 2 * kernels.PIECE < N or 2 * kernels.LINE < N * W
+    assert (pitch(N, 8) > N) == (N == 512)
     net = isbe.Sequential((1, 3, W), isbe.Conv2D(5, 3, padding=1), dtype=np.float64)
     x = random.normal(size=(N, 1, 3, W))
     w, b = (p.value for p in net.parameters())

@@ -15,6 +15,13 @@ def test_transpose(shape, dtype, random):
     assert (b == a.T).all()
 
 
+def test_transpose_into_longer_rows(dtype, random):
+    a = random.normal(size=(20, 37)).astype(dtype)
+    b = np.full((37, 23), 7, dtype)
+    transpose(a, b)
+    assert (b[:, :20] == a.T).all() and (b[:, 20:] == 7).all()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 7, 98])
 def test_one_bad_number_is_seen(bad, place, dtype):

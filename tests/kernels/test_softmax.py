@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isbe_np.kernels import softmax as kernels
+from isbe_np.kernels.jit import SETTINGS
 
+SLOW = bool(SETTINGS.DISABLE_JIT)
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
@@ -170,3 +172,69 @@ def test_fused_error(dtype):
     np.testing.assert_allclose(loss, -z[rows, labels], rtol=tight)
 
 
+SHAPES = [(1, 1), (6, 1), (1, 7), (5, 10), (3, 4097), (1000, 10), (17, 2000)]
+
+
+@every_dtype
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_one_pass_of_softmax_and_isbe_error(shape, dtype, monkeypatch):
+    """Alone and in blocks shared among threads; a row is the same in both."""
+    if SLOW:  # small arrays in several blocks; what is compiled keeps its own number, and is not to be kept with another
+        monkeypatch.setattr(kernels, "BLOCK", 24)
+    if SLOW and np.prod(shape) > 500:
+        shape = (shape[0] % 10 + 1, shape[1] % 51)
+    N, C = shape
+    random = np.random.default_rng(C)
+    x, t = (3 * random.normal(size=shape)).astype(dtype), random.random(shape).astype(dtype)
+    labels, scale = random.integers(0, C, N), 1 / 3
+    y = np.float64(naive_softmax(x))
+    hot = np.where(np.arange(C) == labels[:, None], 0.5, -1)
+    for dense, by_label in ((kernels.softmax_isbe_error, kernels.softmax_isbe_error_labels),
+                            (kernels.softmax_isbe_block, kernels.softmax_isbe_block_labels)):
+        e = np.full_like(x, 7)
+        dense(x, t, scale, e)
+        np.testing.assert_allclose(e, (y - t) * scale, rtol=0, atol=8 * np.finfo(dtype).eps)
+        by_label(x, labels, -1.0, 0.5, scale, e)
+        np.testing.assert_allclose(e, (y - hot) * scale, rtol=0, atol=8 * np.finfo(dtype).eps)
+        last = np.full_like(x[-1:], 7)
+        by_label(x[-1:], labels[-1:], -1.0, 0.5, scale, last)
+        assert np.array_equal(last[0], e[-1])
+
+
+@every_dtype
+def test_one_pass_of_extreme_scores(dtype):
+    far = dtype(1e38 if dtype == np.float32 else 1e300)
+    x = np.array([[0, -1000, -np.inf], [far, -far, 0], [-far, -far, -far], [1000, 0, 1000]], dtype)
+    y = np.array([[1, 0, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0, 0.5]])
+    e = np.full_like(x, 7)
+    kernels.softmax_isbe_error_labels(x, np.array([1, 0, 2, 1]), 0.0, 1.0, 1.0, e)
+    np.testing.assert_allclose(e, y - np.eye(3)[[1, 0, 2, 1]], rtol=0, atol=np.finfo(dtype).eps)
+
+
+@every_dtype
+@pytest.mark.parametrize("row", [[0, np.nan, 1], [0, -np.nan, 1], [0, np.inf, 1], [np.inf, np.inf, -np.inf], [-np.inf] * 3])
+def test_one_pass_marks_rows_without_a_softmax(row, dtype):
+    x = np.array([[1, 2, 3], [0, -np.inf, 1], row], dtype)
+    e = np.full_like(x, 7)
+    for label in range(3):
+        kernels.softmax_isbe_error_labels(x, np.full(3, label), 0.0, 1.0, 0.5, e)
+        assert np.isnan(e[2]).all() and not np.isnan(e[:2]).any() and kernels.first_bad_row(e) == 2
+    kernels.softmax_isbe_error(x, np.ones_like(x), 0.5, e)
+    assert np.isnan(e[2]).all() and kernels.first_bad_row(e) == 2
+
+
+@every_dtype
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_row_is_the_same_in_every_batch(shape, dtype):
+    if SLOW and np.prod(shape) > 500:
+        shape = (shape[0] % 10 + 1, shape[1] % 51)
+    x = (3 * np.random.default_rng(1).normal(size=shape)).astype(dtype)
+    y = softmax(x)
+    for n in (0, shape[0] // 2, shape[0] - 1):
+        alone = np.full_like(x[:1], 7)
+        kernels.softmax_block(x[n:n + 1], alone)
+        assert np.array_equal(y[n], alone[0])
+    labels, loss, e, f = np.zeros(shape[0], int), np.empty(shape[0]), np.full_like(x, 7), np.full_like(x, 8)
+    kernels.fused_error_labels(x, y, labels, loss, e)
+    kernels.fused_block_labels(x, y, labels, loss, f)
+    assert np.array_equal(e, f)

@@ -45,6 +45,61 @@ def test_times_land_in_their_function_and_round(monkeypatch):
     assert seconds["A"].tolist() == [1, 2, 3] and seconds["B"].tolist() == [10, 20, 30]
 
 
+class Clock:
+    """Time that passes only in functions and in sleep; `busy` more seconds of sleep use a core, as threads in a loop do."""
+
+    def __init__(self, monkeypatch):
+        self.now = self.used = self.busy = 0.0
+        self.calls = []
+        monkeypatch.setattr(measure.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(measure.time, "process_time", lambda: self.used)
+        monkeypatch.setattr(measure.time, "sleep", self.sleep)
+
+    def sleep(self, seconds):
+        self.calls.append("z")
+        self.now += seconds
+        self.used += min(seconds, self.busy)
+        self.busy -= min(seconds, self.busy)
+
+    def spender(self, name, seconds):
+        def spend():
+            self.calls.append(name)
+            self.now += seconds
+        return spend
+
+
+def test_a_turn_is_quiet_then_waking_then_timed_calls(monkeypatch):
+    clock = Clock(monkeypatch)
+    both = {"A": clock.spender("A", 0.25), "B": clock.spender("B", 1.0)}
+    seconds = measure.take_turns(both, rounds=2, turn=0.75, most=9, waking=0.5)
+    # Waking takes two calls of A and one of B, a turn three and one; a trial, one turn and a call more, tells how many.
+    assert "".join(clock.calls) == "zAAAA" "zBB" "zAAAAA" "zBB" "zBB" "zAAAAA"
+    for name, wanted in (("A", np.full((2, 3), 0.25)), ("B", np.full((2, 1), 1.0))):
+        np.testing.assert_allclose(seconds[name], wanted)
+
+
+def test_a_turn_has_at_most_so_many_calls_however_short(monkeypatch):
+    clock = Clock(monkeypatch)
+    assert measure.take_turns({"A": clock.spender("A", 1e-4)}, 3, most=7, waking=1e-3)["A"].shape == (3, 7)
+
+
+def test_whoever_is_too_slow_leaves_after_a_whole_turn(monkeypatch):
+    clock = Clock(monkeypatch)
+    both = {"A": clock.spender("A", 0.01), "B": clock.spender("B", 5.0)}
+    seconds = measure.take_turns(both, rounds=4, patience=1.0)
+    assert (len(seconds["A"]), len(seconds["B"])) == (4, 1)
+
+
+def test_quiet_is_waited_for_but_not_for_ever(monkeypatch):
+    clock = Clock(monkeypatch)
+    clock.busy = 0.035
+    measure.until_quiet(0.01)
+    assert len(clock.calls) == 5  # four spells in which a core is used, and one without
+    clock.busy = 1e9
+    measure.until_quiet(0.01, most=8)
+    assert len(clock.calls) == 13
+
+
 def noisy(ratio, rounds=60, seed=1):
     """Times of two functions with a slow spell that falls on both, and a tenth of noise of their own."""
     random = np.random.default_rng(seed)
@@ -70,6 +125,18 @@ def test_the_interval_misses_the_true_ratio_about_once_in_twenty():
 def test_equal_times_have_the_ratio_1_without_doubt():
     times = np.array([1.0, 2.0, 5.0])
     assert ratio_of_medians(times, times) == Ratio(1, 1, 1)
+
+
+def test_several_calls_of_a_round_are_drawn_together():
+    a, b = noisy(1.3)
+    assert ratio_of_medians(a[:, None], b[:, None]) == ratio_of_medians(a, b)
+    # The same times ten times over tell no more than once.
+    assert ratio_of_medians(np.repeat(a[:, None], 10, axis=1), b[:, None]) == ratio_of_medians(a, b)
+
+
+def test_only_rounds_that_both_took_part_in_count():
+    a, b = noisy(1.3)
+    assert ratio_of_medians(a, b[:20]) == ratio_of_medians(a[:20], b[:20]) == ratio_of_medians(a[:20], b)
 
 
 def test_an_outlier_moves_nothing():

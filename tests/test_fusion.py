@@ -1,0 +1,99 @@
+"""Layers that a plan runs as one: the same bits as apart, and every value between them still to be read."""
+
+import numba
+import numpy as np
+import pytest
+
+import isbe_np as isbe
+from isbe_np.layers.fused import FusedConv2D, FusedDense
+
+COMPILED = not numba.config.DISABLE_JIT
+CASES = {  # input shape, layers, the kinds of steps that the plan makes of them
+    "conv-relu-pool": ((2, 9, 8), lambda: [isbe.Conv2D(7, 3, padding=1), isbe.ReLU(), isbe.MaxPool2D(2)], [FusedConv2D]),
+    "conv-pool": ((1, 8, 8), lambda: [isbe.Conv2D(3, (3, 2)), isbe.MaxPool2D((3, 2))], [FusedConv2D]),
+    "conv-hardtanh": ((3, 6, 5), lambda: [isbe.Conv2D(5, 3, stride=2), isbe.HardTanh()], [FusedConv2D]),
+    "strided": ((2, 12, 11), lambda: [isbe.Conv2D(4, 3, (2, 3), 1), isbe.HardTanh(), isbe.MaxPool2D((2, 1))], [FusedConv2D]),
+    "large-windows": ((1, 40, 34), lambda: [isbe.Conv2D(2, 3), isbe.ReLU(), isbe.MaxPool2D((17, 16))], [FusedConv2D]),
+    "two": ((1, 12, 12), lambda: [isbe.Conv2D(6, 3), isbe.ReLU(),
+                                  isbe.Conv2D(5, 3, padding=2), isbe.ReLU(), isbe.MaxPool2D(2)], [FusedConv2D, FusedConv2D]),
+    "dense": ((11,), lambda: [isbe.Dense(13), isbe.ReLU(), isbe.Dense(7), isbe.HardTanh(), isbe.Dense(3)],
+              [FusedDense, FusedDense, isbe.Dense]),
+    "overlapping": ((1, 9, 9), lambda: [isbe.Conv2D(3, 3), isbe.ReLU(), isbe.MaxPool2D(3, 2)],
+                    [FusedConv2D, isbe.MaxPool2D]),
+    "padded": ((1, 8, 8), lambda: [isbe.Conv2D(3, 3), isbe.ReLU(), isbe.MaxPool2D(2, 2, 1)], [FusedConv2D, isbe.MaxPool2D]),
+    "smooth": ((1, 6, 6), lambda: [isbe.Conv2D(3, 3), isbe.Tanh(), isbe.MaxPool2D(2)],
+               [isbe.Conv2D, isbe.Tanh, isbe.MaxPool2D]),
+}
+
+
+def twins(case, dtype, seed=0):
+    shape, layers, _ = CASES[case]
+    return [isbe.Sequential(shape, *layers(), seed=seed, dtype=dtype, fuse=fuse) for fuse in (True, False)]
+
+
+def run(net, N, random):
+    x = random.normal(size=(N, *net.nodes[0].shape)).astype(net.dtype)
+    y = net.forward(x, training=True)
+    net.grads[...] = 7
+    return y, net.backward(random.normal(size=y.shape).astype(net.dtype), input_gradient=True)
+
+
+@pytest.mark.parametrize("N", [1, 3, 33, 130])
+@pytest.mark.parametrize("case", CASES)
+def test_the_same_bits(case, N, dtype):
+    if not COMPILED and (N > 3 or case == "large-windows"):
+        pytest.skip("takes minutes without the compiler")
+    fused, apart = twins(case, dtype)
+    one, other = (run(net, N, np.random.default_rng(1)) for net in (fused, apart))
+    for a, b in zip((*one, fused.grads), (*other, apart.grads), strict=True):
+        assert (a == b).all() and a.any()
+    assert [type(layer) for layer, *_ in fused._ran.steps if type(layer).__name__ != "Turn"] == CASES[case][2]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_value_and_gradient_can_be_read(case, dtype):
+    fused, apart = twins(case, dtype)
+    for net in (fused, apart):
+        run(net, 5 if COMPILED else 2, np.random.default_rng(2))
+    for name in fused.names.values():
+        assert (fused.value(name) == apart.value(name)).all(), name
+        assert (fused.gradient(name) == apart.gradient(name)).all(), name
+
+
+def test_a_value_that_can_no_longer_be_computed_is_refused(dtype):
+    net, _ = twins("conv-relu-pool", dtype)
+    run(net, 5, np.random.default_rng(3))
+    isbe.SGD(0.1).step(net)
+    assert net.value("maxpool2d_1").shape == (5, 7, 4, 4)
+    with pytest.raises(RuntimeError, match=r"parameters were changed.*fuse=False"):
+        net.value("conv2d_1")
+
+
+def test_what_somebody_else_reads_stays_apart(dtype):
+    """A second reader, or the graph's output in the middle, needs the value itself."""
+    x = isbe.Input((1, 6, 6))
+    a = isbe.Conv2D(3, 3, padding=1)(x)
+    y = isbe.Add()(a, isbe.ReLU()(a))
+    net = isbe.Graph(x, isbe.MaxPool2D(2)(y), dtype=dtype)
+    run(net, 2, np.random.default_rng(4))
+    assert "Fused" not in str([type(layer) for layer, *_ in net._ran.steps])
+
+
+def test_layers_of_your_own_stay_as_they_are(dtype):
+    class Loud(isbe.ReLU):
+        def forward(self, step):
+            super().forward(step)
+            step.y[...] += 1
+
+    net = isbe.Sequential((4,), isbe.Dense(3), Loud(), dtype=dtype)
+    assert (net.forward(np.zeros((2, 4), dtype)) >= 1).all()
+
+
+def test_nan_and_infinity_pass_as_apart(dtype):
+    """A weight that went wrong shows in the scores, fused or not."""
+    for bad in (np.nan, np.inf):
+        results = []
+        for net in twins("conv-relu-pool", dtype):
+            net.parameters()[0].value[0, 0, 0, 0] = bad
+            results.append(net.forward(np.random.default_rng(5).normal(size=(3, 2, 9, 8)).astype(dtype)))
+        assert np.array_equal(*results, equal_nan=True) and not np.isfinite(results[0]).all()
