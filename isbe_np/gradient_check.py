@@ -149,6 +149,7 @@ def _difference(loss, array, place, step, middle, noise):
     A smooth function's halves differ by h L'', which shrinks with h; at a kink they differ by a jump, which does not.
     """
     def halves(h):
+        """The difference quotients to the right and to the left, over h each."""
         kept = array[place]
         try:
             array[place] = kept + h

@@ -63,6 +63,7 @@ def _graph(net: Graph, arrays, seed, name) -> Subject:
     weights = np.random.default_rng(seed).normal(size=forward().shape)
 
     def gradients():
+        """The gradients by what is `named`; GradientError where a pass changes what it was given."""
         forward()
         before = {node: net.value(node) for node in net.names.values()}
         by_input = net.backward(weights, input_gradient=True)

@@ -140,24 +140,13 @@ def first(array):
 def dense_cases(layer, shape):
     """A dense layer forward, and its gradients."""
     (_, step), (_, part), at = planned(shape, layer), planned(shape, layer, to_input=False), f"{layer} of {shape}"
-    work, w, flops = step.work, step.w.weight, 2 * BATCH * step.w.weight.size
+    w, flops = step.w.weight, 2 * BATCH * step.w.weight.size
     yield Case("dense_turned", at, dense.dense_turned, lambda: layer.forward(step), flops, out=step.y,
                theirs=peer(lambda x, w, b: torch.nn.functional.linear(x, w, b), step.x, w, step.w.bias))
     yield Case("dense_backward_weight", at, dense.dense_backward_weight, lambda: layer.backward(part), flops,
                out=part.dw.weight, theirs=peer(lambda dy, x: (dy.T @ x, dy.sum(0))[0], part.dy, part.x))
-    yield Case("dense_backward_input", at, dense.dense_backward_input, lambda: dense.dense_backward_input(
-        step.dy, w, work.rows_of_w, work.zeros[:BATCH], work.free, step.dx), flops, out=step.dx,
-               theirs=peer(lambda dy, w: dy @ w, step.dy, w))
-
-
-def conv_input(step):
-    """The part of `Conv2D.backward` that makes the gradient by the input."""
-    work, (_, H, W, N) = step.work, step.dx.shape
-    np.copyto(work.error_inside, step.dy)
-    for phase in work.phases:
-        conv2d.gather(step.w.weight.reshape(-1), phase.index, phase.turned.reshape(-1))
-        conv2d.conv2d(work.error.reshape(-1), phase.steps, phase.taps, phase.turned.reshape(-1), work.zeros,
-                      no_limits(FLOAT), step.dx.reshape(-1), H * W * N, phase.to, phase.sizes)
+    yield Case("dense_backward_input", at, dense.dense_backward_input, lambda: layer.backward_input(step, step.dy), flops,
+               out=step.dx, theirs=peer(lambda dy, w: dy @ w, step.dy, w))
 
 
 def conv_cases(layer, shape):
@@ -181,7 +170,7 @@ def conv_cases(layer, shape):
                out=part.dw.weight, theirs=peer(lambda *given: backward((False, True, True), *given)[1],
                                                first(part.dy), first(part.x), part.w.weight))
     if shape[0] > 1:  # nobody needs the gradient by the images
-        yield Case("conv2d of the error", at, conv2d.conv2d, lambda: conv_input(step), flops, out=first(step.dx),
+        yield Case("conv2d of the error", at, conv2d.conv2d, lambda: layer.backward_input(step), flops, out=first(step.dx),
                    theirs=peer(lambda *given: backward((True, False, False), *given)[0], first(step.dy), first(step.x), w))
 
 

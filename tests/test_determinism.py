@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numba
@@ -117,18 +118,8 @@ def test_another_threading_layer(alone):
                                    pytest.param(("small", "large"), marks=large_only_compiled)], ids="-".join)
 def test_two_python_threads_at_once(sizes, alone):
     """Two networks of their own, trained side by side, do not see each other."""
-    hashes, together = {}, threading.Barrier(2)
-
-    def run(place, size):
-        together.wait()
-        hashes[place] = trained(size)
-
-    threads = [threading.Thread(target=run, args=item) for item in enumerate(sizes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert hashes == {place: alone[size] for place, size in enumerate(sizes)}
+    with ThreadPoolExecutor(2, initializer=threading.Barrier(2).wait) as pool:
+        assert list(pool.map(trained, sizes)) == [alone[size] for size in sizes]
     assert trained(sizes[0]) == alone[sizes[0]] and jit.threads() == numba.get_num_threads()
 
 

@@ -36,6 +36,8 @@ class Elementwise(Normalizer):
 
 
 class Sigmoid(Elementwise):
+    """y = 1/(1 + e^−x), in (0, 1); matching loss: binary cross-entropy."""
+
     name = "sigmoid"
     matching = "binary_cross_entropy"
     kernel, kernel_backward = staticmethod(act.sigmoid), staticmethod(act.sigmoid_backward)
@@ -55,6 +57,8 @@ class Sigmoid(Elementwise):
 
 
 class Tanh(Elementwise):
+    """y = tanh x, in (−1, 1)."""
+
     name = "tanh"
     low = -1.0
     positive = False
@@ -81,6 +85,8 @@ class Tanh(Elementwise):
 
 
 class HardSigmoid(Elementwise):
+    """y = x/6 + 1/2, limited to 0..1."""
+
     name = "hardsigmoid"
     positive = False
     kernel, kernel_backward = staticmethod(act.hardsigmoid), staticmethod(act.hardsigmoid_backward)
@@ -100,6 +106,8 @@ class HardSigmoid(Elementwise):
 
 
 class HardTanh(Elementwise):
+    """y = x, limited to −1..1."""
+
     name = "hardtanh"
     low = -1.0
     positive = False
@@ -119,6 +127,8 @@ class HardTanh(Elementwise):
 
 
 class Identity(Elementwise):
+    """y = x; matching loss: half the squared error."""
+
     name = "identity"
     matching = "squared"
     positive = False

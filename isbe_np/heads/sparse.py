@@ -61,6 +61,8 @@ class Sparse(Normalizer):
 
 
 class Sparsemax(Sparse):
+    """y = [x − τ]₊, the point of the simplex nearest to x (Martins and Astudillo 2016)."""
+
     name = "sparsemax"
     kernel, kernel_margin = staticmethod(sparsemax.sparsemax), staticmethod(sparsemax.sparsemax_margin)
     kernel_product, kernel_jacobian = staticmethod(sparsemax.sparsemax_product), staticmethod(sparsemax.sparsemax_jacobian)
@@ -79,6 +81,8 @@ class Sparsemax(Sparse):
 
 
 class Entmax15(Sparse):
+    """y = [x/2 − θ]₊², entmax with α = 1.5 (Peters, Niculae and Martins 2019)."""
+
     name = "entmax15"
     kernel, kernel_margin = staticmethod(entmax15.entmax15), staticmethod(entmax15.entmax15_margin)
     kernel_product, kernel_jacobian = staticmethod(entmax15.entmax15_product), staticmethod(entmax15.entmax15_jacobian)

@@ -2,7 +2,7 @@
 
 Sizes: N batch, C channels, H x W input, OH x OW output. A window of `size` (KH, KW) moves by `stride` (row, column) over the
 image with `padding` (row, column) pixels around it that take no part: the maximum and the mean are those of the pixels
-inside the image. A task owns one channel, forward and backward.
+inside the image. A task owns one row of one channel's output forward, and one channel backward.
 """
 
 from isbe_np.kernels.jit import jit, prange

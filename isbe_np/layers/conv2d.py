@@ -41,7 +41,7 @@ class Conv2D(Layer):
 
     def prepare(self, step: Step) -> None:
         work, (p, q), (C, H, W, N) = step.work, self.padding, step.x.shape
-        work.shape = (*self.output_shape((C, H, W)), N)
+        work.shape, work.free = (*self.output_shape((C, H, W)), N), no_limits(step.y.dtype)
         work.image, work.inside = step.x, None
         if p or q or pitch(N, step.x.itemsize) > N:
             work.image = zeros((C, H + 2 * p, W + 2 * q, pitch(N, step.x.itemsize)), step.x.dtype)
@@ -54,7 +54,7 @@ class Conv2D(Layer):
         return 0, self.stride[0] * W * P, self.stride[1] * P
 
     def forward(self, step: Step) -> None:
-        self.convolve(step, no_limits(step.y.dtype))
+        self.convolve(step, step.work.free)
 
     def convolve(self, step: Step, limits: tuple) -> None:
         """step.y = the convolution, each number limited to low..high."""
@@ -121,13 +121,16 @@ class Conv2D(Layer):
         conv2d_backward_weight(work.error.reshape(-1), work.first, height * width * P, work.image.reshape(-1), work.taps,
                                ((width * P, row), (P, pixel)), (OH, OW, N),
                                step.dw.weight.reshape(O, -1), step.dw.bias)
-        if step.dx is None:
-            return
-        _, H, W, _ = step.dx.shape
+        if step.dx is not None:
+            self.backward_input(step)
+
+    def backward_input(self, step: Step) -> None:
+        """The gradient by x alone, from `work.error`: a convolution for each phase of the stride."""
+        work, (_, H, W, N) = step.work, step.dx.shape
         for phase in work.phases:
             gather(step.w.weight.reshape(-1), phase.index, phase.turned.reshape(-1))
             conv2d(work.error.reshape(-1), phase.steps, phase.taps, phase.turned.reshape(-1), work.zeros,
-                   no_limits(step.dx.dtype), step.dx.reshape(-1), H * W * N, phase.to, phase.sizes)
+                   work.free, step.dx.reshape(-1), H * W * N, phase.to, phase.sizes)
 
     def settings(self) -> str:
         return ", ".join((f"{self.filters}", *options(kernel=self.kernel, stride=self.stride, padding=self.padding)))

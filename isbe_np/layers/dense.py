@@ -69,7 +69,12 @@ class Dense(Layer):
         dense_backward_weight(coefficients.reshape(-1), steps, step.x, work.rows_of_x,
                               work.zeros[:O], work.free, step.dw.weight, step.dw.bias)
         if step.dx is not None:
-            dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros[:N], work.free, step.dx)
+            self.backward_input(step, error)
+
+    def backward_input(self, step: Step, error: np.ndarray) -> None:
+        """The gradient by x alone."""
+        work = step.work
+        dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros[:len(error)], work.free, step.dx)
 
     def settings(self) -> str:
         return str(self.units)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numba
@@ -144,18 +145,8 @@ def trained(seed, steps=30):
 
 def trained_at_once(seeds):
     """`trained` for each seed, in Python threads let loose together."""
-    hashes, together = {}, threading.Barrier(len(seeds))
-
-    def run(place, seed):
-        together.wait()
-        hashes[place] = trained(seed)
-
-    threads = [threading.Thread(target=run, args=item) for item in enumerate(seeds)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [hashes[place] for place in range(len(seeds))]
+    with ThreadPoolExecutor(len(seeds), initializer=threading.Barrier(len(seeds)).wait) as pool:
+        return list(pool.map(trained, seeds))
 
 
 @pytest.fixture(scope="module")
