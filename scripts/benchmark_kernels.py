@@ -141,11 +141,11 @@ def dense_cases(layer, shape):
     """A dense layer forward, and its gradients."""
     (_, step), (_, part), at = planned(shape, layer), planned(shape, layer, to_input=False), f"{layer} of {shape}"
     w, flops = step.w.weight, 2 * BATCH * step.w.weight.size
-    yield Case("dense_turned", at, dense.dense_turned, lambda: layer.forward(step), flops, out=step.y,
+    yield Case("dense_turned", at, dense.product, lambda: layer.forward(step), flops, out=step.y,
                theirs=peer(lambda x, w, b: torch.nn.functional.linear(x, w, b), step.x, w, step.w.bias))
-    yield Case("dense_backward_weight", at, dense.dense_backward_weight, lambda: layer.backward(part), flops,
+    yield Case("dense_backward_weight", at, dense.product, lambda: layer.backward(part), flops,
                out=part.dw.weight, theirs=peer(lambda dy, x: (dy.T @ x, dy.sum(0))[0], part.dy, part.x))
-    yield Case("dense_backward_input", at, dense.dense_backward_input, lambda: layer.backward_input(step, step.dy), flops,
+    yield Case("dense_backward_input", at, dense.product, lambda: layer.backward_input(step, step.dy), flops,
                out=step.dx, theirs=peer(lambda dy, w: dy @ w, step.dy, w))
 
 

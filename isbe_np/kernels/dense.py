@@ -6,7 +6,6 @@ around first, which costs little beside the product. Each task of a ``prange`` o
 between threads and the result is the same, to the bit, for any number of them.
 """
 
-
 from isbe_np.kernels.jit import jit, prange
 from isbe_np.kernels.microkernels import dot35, run
 
@@ -45,50 +44,45 @@ def dense(x, w, b, limits, y):
                 y[n, p] = low if v < low else high if v > high else v
 
 
-@jit(inline=True)
-def product(task, w, steps, x, offsets, start, limits, y):
-    """One task's part of y[r, k] = clip(start[r] + Σ_t w[r, t] x[offsets[t] + k]).
+@jit(parallel=True)
+def product(w, steps, x, offsets, start, limits, y):
+    """y[r, k] = clip(start[r] + Σ_t w[r, t] x[offsets[t] + k]): what the next three functions are, compiled once for all.
 
     w flat, `steps` from row to row and from term to term; x flat; offsets (T,), start (R,), limits (low, high), y (R, K).
     """
     R, K = y.shape
     bands, columns = (R + BAND - 1) // BAND, (K + COLUMNS - 1) // COLUMNS
-    # Neighbouring tasks share a part of the larger matrix, so that it is fetched once.
-    band, column = (task // columns, task % columns) if R > K else (task % bands, task // bands)
-    first, k = band * BAND, column * COLUMNS
-    run(x, k, offsets, w, steps, start, (first, min(R, first + BAND)), y.reshape(-1), k, K, limits, min(COLUMNS, K - k))
+    for task in prange(bands * columns):
+        # Neighbouring tasks share a part of the larger matrix, so that it is fetched once.
+        band, column = (task // columns, task % columns) if R > K else (task % bands, task // bands)
+        first, k = band * BAND, column * COLUMNS
+        run(x, k, offsets, w, steps, start, (first, min(R, first + BAND)), y.reshape(-1), k, K, limits, min(COLUMNS, K - k))
 
 
-@jit(inline=True)
-def tasks(y):
-    """Number of tasks of a product y (R, K)."""
-    return ((y.shape[0] + BAND - 1) // BAND) * ((y.shape[1] + COLUMNS - 1) // COLUMNS)
-
-
-@jit(parallel=True)
 def dense_turned(x, w, b, offsets, limits, y):
     """y[o, n] = clip(b[o] + Σ_k w[o, k] x[k, n]);  x (K, N or more), offsets to its rows, w (O, K), b (O,), y (O, N)."""
-    for task in prange(tasks(y)):
-        product(task, w.reshape(-1), (w.shape[1], 1), x.reshape(-1), offsets, b, limits, y)
+    product(w.reshape(-1), (w.shape[1], 1), x.reshape(-1), offsets, b, limits, y)
 
 
-@jit(parallel=True)
 def dense_backward_input(dy, w, offsets, zeros, limits, dx):
     """dx[n, k] = Σ_o dy[n, o] w[o, k];  dy (N, O), w (O, K), offsets[o] = o K, zeros (N,), dx (N, K)."""
-    for task in prange(tasks(dx)):
-        product(task, dy.reshape(-1), (w.shape[0], 1), w.reshape(-1), offsets, zeros, limits, dx)
+    product(dy.reshape(-1), (w.shape[0], 1), w.reshape(-1), offsets, zeros, limits, dx)
 
 
-@jit(parallel=True)
 def dense_backward_weight(dy, steps, x, offsets, zeros, limits, dw, db):
     """dw[o, k] = Σ_n dy[n, o] x[n, k] and db[o] = Σ_n dy[n, o].
 
     dy flat, `steps` from output to output and from example to example; x (N, K), offsets[n] = n K, zeros (O,).
     """
-    for task in prange(tasks(dw)):
-        product(task, dy, steps, x.reshape(-1), offsets, zeros, limits, dw)
+    product(dy, steps, x.reshape(-1), offsets, zeros, limits, dw)
+    sums(dy, steps, x.shape[0], db)
+
+
+@jit
+def sums(dy, steps, N, db):
+    """db[o] = Σ_n dy[n, o], dy as for `dense_backward_weight`."""
     for o in range(db.size):
         total = db.dtype.type(0)
-        for n in range(x.shape[0]):
+        for n in range(N):
             total += dy[o * steps[0] + n * steps[1]]
         db[o] = total
