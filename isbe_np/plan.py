@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from isbe_np.kernels.layout import transpose
+from isbe_np.kernels.layout import lay, transpose
 from isbe_np.layers.base import Layer, Mode, Node, Step, zeros
 from isbe_np.layers.fused import fuse
 
@@ -90,6 +90,7 @@ class Plan:
                 self._add(layer, chain[:count])
                 chain = chain[count:]
         self.input = self.slots[nodes[0], self.home[nodes[0]]]
+        self.rows = np.arange(N) * (self.input.value.size // N)
         self.output = self._slot(nodes[-1], False)
         self.backward_steps: list = []
         self.to_input: bool | None = None
@@ -133,7 +134,7 @@ class Plan:
         if self.input.batch_last:
             Turn.turn(batch, self.input.value, True)
         else:
-            np.copyto(self.input.value, batch)
+            lay(batch.reshape(self.N, -1), self.rows, self.input.value.reshape(-1))
         for layer, step, _, _ in self.steps:
             if not layer.view:
                 layer.forward(step)

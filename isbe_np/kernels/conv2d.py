@@ -22,14 +22,17 @@ The gradient by the input is a convolution too, of the error with the filters tu
 import numpy as np
 
 from isbe_np.kernels.jit import jit, prange
-from isbe_np.kernels.microkernels import dot35, fill, run
+from isbe_np.kernels.microkernels import dots35, fill, run
 from isbe_np.kernels.vectors import lanes, load, narrow, part, totals
 
 PIECE = 128
 # The runs that a dot product goes over at a time, so many numbers in all, stay in the nearest cache for all taps.
 LINE = 4096
 # A task of the weights' gradient goes over so many taps (a multiple of five).
-PART = 200
+PART = 100
+# So many tasks, or more, let threads that begin and end together have about the same to do; a part of a row shorter than SHORT
+# numbers would not be worth a task.
+TASKS, SHORT = 24, 512
 
 
 def tap_offsets(C, KH, KW, H, W, N):
@@ -52,28 +55,42 @@ def pieces(N):
 
 
 @jit(inline=True)
-def pixels(x, place, step, taps, w, b, y, at, channel, pixel, limits, count, N):
-    """All channels of `count` neighbouring output pixels, each for N examples.
+def cuts_of(OW, N, rows):
+    """In how many parts to take a row of OW pixels, so that `rows` of them make `TASKS` tasks, none of them too short."""
+    return max(1, min((TASKS + rows - 1) // rows, OW * N // SHORT))
+
+
+@jit(inline=True)
+def pixels(x, place, step, taps, w, start, O, y, at, channel, pixel, limits, count, N):
+    """All O channels of `count` neighbouring output pixels, each for N examples.
 
     Pixel j is computed from the taps at x[place + j step] into y[at + j pixel]; the output's channels lie `channel` apart.
+    start (O, one wide vector).
     """
+    # np.int64: a plain number would be a type of its own, and the microkernels be compiled once more for it.
+    zero, one, lanes = np.int64(0), np.int64(1), start.size // O
     runs, size = (1, count * N) if step == N and pixel == N else (count, N)
     for j in range(runs):
-        run(x, place + j * step, taps, w, (taps.size, 1), b, (0, b.size), y, at + j * pixel, channel, limits, size)
+        run(x, place + j * step, taps, w, (taps.size, one), start, (zero, lanes, zero), (zero, O), y, at + j * pixel, channel,
+            limits, size)
 
 
 @jit(parallel=True)
-def conv2d(x, steps, taps, w, b, limits, y, channel, to, sizes):
-    """y[o, i, j] = clip(b[o] + Σ_t w[o, t] x[taps[t] + pixel (i, j)]) for the whole batch at once.
+def conv2d(x, steps, taps, w, start, limits, y, channel, to, sizes):
+    """y[o, i, j] = clip(start[o] + Σ_t w[o, t] x[taps[t] + pixel (i, j)]) for the whole batch at once.
 
-    x flat, stepped through by `steps`; taps (T,), w flat, (O, T); b (O,), limits (low, high); y flat, its channels `channel`
-    numbers apart, stepped through by `to`; sizes (OH, OW, N). A task owns one row of outputs for a piece of the batch.
+    x flat, stepped through by `steps`; taps (T,), w flat, (O, T); start flat, (O, a wide vector), the bias as often as that;
+    limits (low, high); y flat, its channels `channel` numbers apart, stepped through by `to`; sizes (O, OH, OW, N). A task owns
+    one row of outputs, or a part of one, for a piece of the batch.
     """
-    OH, OW, N = sizes
-    for task in prange(OH * pieces(N)):
-        i, n = task % OH, PIECE * (task // OH)
-        pixels(x, steps[0] + i * steps[1] + n, steps[2], taps, w, b, y, to[0] + i * to[1] + n, channel, to[2],
-               limits, OW, min(N - n, PIECE))
+    O, OH, OW, N = sizes
+    rows = OH * pieces(N)
+    cuts = cuts_of(OW, min(N, PIECE), rows)
+    for task in prange(rows * cuts):
+        row, cut = task // cuts, task % cuts
+        i, n, j, end = row % OH, PIECE * (row // OH), cut * OW // cuts, (cut + 1) * OW // cuts
+        pixels(x, steps[0] + i * steps[1] + j * steps[2] + n, steps[2], taps, w, start, O,
+               y, to[0] + i * to[1] + j * to[2] + n, channel, to[2], limits, end - j, min(N - n, PIECE))
 
 
 @jit(inline=True)
@@ -105,7 +122,8 @@ def conv2d_backward_weight(dy, start, channel, x, taps, strides, sizes, dw, db):
     down, right = strides
     whole = right[0] == N and right[1] == N
     rows, cuts, count, size = lines(OH, OW, N, whole)
-    band, parts = 3 * max(1, O // 16), (T + PART - 1) // PART
+    parts = (T + PART - 1) // PART
+    band = 6 if O * parts >= 6 * TASKS else 3
     for task in prange(((O + band - 1) // band) * parts):
         o_first, first = band * (task // parts), PART * (task % parts)
         o_end, end = min(O, o_first + band), min(T, first + PART)
@@ -126,9 +144,22 @@ def conv2d_backward_weight(dy, start, channel, x, taps, strides, sizes, dw, db):
                     o1, o2 = min(o_end - 1, o + 1), min(o_end - 1, o + 2)
                     for t in range(first, end, 5):
                         t1, t2, t3, t4 = min(end - 1, t + 1), min(end - 1, t + 2), min(end - 1, t + 3), min(end - 1, t + 4)
-                        dot35(dy, (p + o * channel, p + o1 * channel, p + o2 * channel),
-                              x, (q + taps[t], q + taps[t1], q + taps[t2], q + taps[t3], q + taps[t4]),
-                              some, down if whole else right, length, dw, (o, o1, o2), (t, t1, t2, t3, t4))
+                        s = dots35(dy, (p + o * channel, p + o1 * channel, p + o2 * channel),
+                                   x, (q + taps[t], q + taps[t1], q + taps[t2], q + taps[t3], q + taps[t4]),
+                                   some, down if whole else right, length)
+                        add5(dw, o, (t, t1, t2, t3, t4), s[:5])
+                        if o1 > o:
+                            add5(dw, o1, (t, t1, t2, t3, t4), s[5:10])
+                        if o2 > o1:
+                            add5(dw, o2, (t, t1, t2, t3, t4), s[10:])
+
+
+@jit(ordered=True)
+def add5(c, i, j, sums):
+    """c[i, j[s]] += sums[s] for s in 0..4; a place that stands again in j is added to once."""
+    j0, j1, j2, j3, j4 = j
+    s0, s1, s2, s3, s4 = sums
+    c[i, j0], c[i, j1], c[i, j2], c[i, j3], c[i, j4] = c[i, j0] + s0, c[i, j1] + s1, c[i, j2] + s2, c[i, j3] + s3, c[i, j4] + s4
 
 
 @jit(ordered=True)

@@ -22,29 +22,28 @@ def room(channels, size, threads):
 
 
 @jit(parallel=True)
-def conv2d_max_pool(x, steps, taps, w, b, limits, size, room, y, winner):
+def conv2d_max_pool(x, steps, taps, w, start, limits, size, room, y, winner):
     """y = max over windows of `size` of clip(the convolution of x); winner = the place of the maximum in its window.
 
-    x flat, steps, taps (T,), w flat, (O, T); b (O,), limits as for `conv2d`; room as by `room`; y and winner (O, PH, PW, N).
-    A task owns one row of y for a piece of the batch.
+    x flat, steps, taps (T,), w flat, (O, T); start and limits as for `conv2d`; room as by `room`; y and winner (O, PH, PW, N).
+    A task owns a few neighbouring pixels of y for a piece of the batch.
     """
     O, PH, PW, N = y.shape
     KH, KW = size
     best, winners = y.reshape(-1), winner.reshape(-1)
-    for task in prange(PH * pieces(N)):
-        i, n = task % PH, PIECE * (task // PH)
-        some, mine = min(N - n, PIECE), room[get_thread_id()]
-        group = max(1, SPAN // (KW * some))
-        for j in range(0, PW, group):
-            count = min(group, PW - j)
-            width = count * KW * some
-            for k in range(KH):
-                pixels(x, steps[0] + (i * KH + k) * steps[1] + j * KW * steps[2] + n, steps[2], taps, w, b,
-                       mine, k * width, KH * width, some, limits, count * KW, some)
-            for o in range(O):
-                for q in range(count):
-                    maximum(mine, o * KH * width + q * KW * some, width, some, size, 0, KW,
-                            best, winners, ((o * PH + i) * PW + j + q) * N + n, some)
+    group = min(PW, max(1, SPAN // (KW * min(N, PIECE))))
+    groups = (PW + group - 1) // group
+    for task in prange(pieces(N) * PH * groups):
+        i, j, n = task // groups % PH, group * (task % groups), PIECE * (task // (groups * PH))
+        some, count, mine = min(N - n, PIECE), min(group, PW - j), room[get_thread_id()]
+        width = count * KW * some
+        for k in range(KH):
+            pixels(x, steps[0] + (i * KH + k) * steps[1] + j * KW * steps[2] + n, steps[2], taps, w, start, O,
+                   mine, k * width, KH * width, some, limits, count * KW, some)
+        for o in range(O):
+            for q in range(count):
+                maximum(mine, o * KH * width + q * KW * some, width, some, size, 0, KW,
+                        best, winners, ((o * PH + i) * PW + j + q) * N + n, some)
 
 
 @jit(parallel=True)

@@ -1,5 +1,7 @@
 """Moving images between layouts: batch first (N, C, H, W) as users see them, batch last (C, H, W, N) as kernels want them."""
 
+import numpy as np
+
 from isbe_np.kernels.jit import jit, prange
 from isbe_np.kernels.vectors import lanes, narrow, turn
 
@@ -29,3 +31,22 @@ def transpose(a, b):
         for i in range(i_end, R):
             for k in range(j, j_end):
                 b[k, i] = a[i, k]
+
+
+@jit(parallel=True)
+def lay(a, places, b):
+    """b[places[r] + n] = a[r, n];  a (R, S), places (R,), b flat. What lies between the places stays as it is."""
+    R, S = a.shape
+    for r in prange(R):
+        for n in range(S):
+            b[places[r] + n] = a[r, n]
+
+
+def inside(C, H, W, N, image, corner):
+    """Where the stretches of an image (C, H, W, N) go in a larger one (C, height, width, P), from (row, column) `corner` on.
+
+    A stretch is a row of the image, or, where P is larger than N, a pixel: `lay` takes the image as (stretches, numbers).
+    """
+    _, height, width, P = image
+    c, i, j = np.arange(C)[:, None, None], np.arange(H)[:, None] + corner[0], np.arange(1 if P == N else W) + corner[1]
+    return (((c * height + i) * width + j) * P).ravel()

@@ -3,7 +3,7 @@
 **Blocks.** Outputs that lie side by side in memory are computed together, a *vector* of them at a time (see `vectors`), for
 six or four *rows* of outputs at once:
 
-    y[r, n] = start[r] + Σ_t w[r, t] x[offset_t + n]          rows r, terms t, neighbouring numbers n
+    y[r, n] = start[r, n] + Σ_t w[r, t] x[offset_t + n]       rows r, terms t, neighbouring numbers n
 
                         x ----[  vector at offset_t  ]---->      for each term t:
        w[0, t] ->  y[0]       [  sums, in registers  ]               1 vector loaded, 6 weights loaded
@@ -15,11 +15,13 @@ With 64-byte registers a vector is four of them: 24 of the 32 registers hold the
 then takes 4 + 6 loads and 24 multiply-adds. Such a processor can do two loads and two multiply-adds a cycle, so that it waits
 for arithmetic and not for memory: a simple loop, ``y[n] += w * x[n]``, does two loads and a store for each multiply-add.
 
-A convolution's offsets are those of the filter's taps, a matrix product's those of a matrix's rows.
+A convolution's offsets are those of the filter's taps, a matrix product's those of a matrix's rows. Where start[r, n] lies is
+said by `origin` = (place of start[0, 0], from row to row, from number to number: 0 or 1): with (0, 1, 0) a bias for each row,
+written down as often as a vector has lanes; with (0, 0, 1) one for each column.
 
 **Dots.** Where the sum itself runs along memory, three runs are multiplied with five,
 
-    c[r, s] += Σ_n a_r[n] b_s[n]          r in 0..2, s in 0..4
+    c[r, s] = Σ_n a_r[n] b_s[n]          r in 0..2, s in 0..4
 
 8 loads for 15 multiply-adds, the 15 sums in registers. Runs may continue in further rows, a stride apart.
 
@@ -28,7 +30,7 @@ cases would.
 """
 
 from isbe_np.kernels.jit import jit
-from isbe_np.kernels.vectors import at, clipped, filled, lanes, load, narrow, part, store, totals, wide
+from isbe_np.kernels.vectors import at, clipped, lanes, load, narrow, part, store, totals, wide
 
 
 @jit
@@ -39,17 +41,17 @@ def fill(a, value):
 
 
 @jit(ordered=True)
-def block6(x, start, offsets, w, steps, b, row, y, to, stride, limits, like):
-    """y[to + r stride + n] = clip(b[row + r] + Σ_t w[row + r, t] x[start + offsets[t] + n]) for r in 0..5 and a vector of n.
+def block6(x, place, offsets, w, steps, start, origin, row, y, to, stride, limits, like):
+    """y[to + r stride + n] = clip(start[r, n] + Σ_t w[r, t] x[place + offsets[t] + n]) for six r from `row` on, a vector of n.
 
-    x, y, w flat; `steps` lead from row to row and from term to term of w.
+    x, y, w, start flat; `steps` lead from row to row and from term to term of w; `origin` says where start lies.
     """
     (low, high), (down, right) = limits, steps
-    p = row * down
-    s0, s1, s2 = filled(b[row], like), filled(b[row + 1], like), filled(b[row + 2], like)
-    s3, s4, s5 = filled(b[row + 3], like), filled(b[row + 4], like), filled(b[row + 5], like)
+    p, q, hop = row * down, origin[0] + row * origin[1], origin[1]
+    s0, s1, s2 = load(start, q, like), load(start, q + hop, like), load(start, q + 2 * hop, like)
+    s3, s4, s5 = load(start, q + 3 * hop, like), load(start, q + 4 * hop, like), load(start, q + 5 * hop, like)
     for t in range(offsets.size):
-        v = load(x, start + offsets[t], like)
+        v = load(x, place + offsets[t], like)
         s0 += at(w, p + t * right) * v
         s1 += at(w, p + down + t * right) * v
         s2 += at(w, p + 2 * down + t * right) * v
@@ -65,15 +67,16 @@ def block6(x, start, offsets, w, steps, b, row, y, to, stride, limits, like):
 
 
 @jit(ordered=True)
-def block4(x, start, offsets, w, steps, b, row, end, y, to, stride, limits, like):
-    """The same for r in 0..3; rows from `end` on are the last again."""
+def block4(x, place, offsets, w, steps, start, origin, row, end, y, to, stride, limits, like):
+    """The same for four r and a vector of any width; rows from `end` on are the last again."""
     (low, high), (down, right) = limits, steps
-    p = row * down
+    p, q, hop = row * down, origin[0] + row * origin[1], origin[1]
     last = end - 1 - row
     r1, r2, r3 = min(1, last), min(2, last), min(3, last)
-    s0, s1, s2, s3 = filled(b[row], like), filled(b[row + r1], like), filled(b[row + r2], like), filled(b[row + r3], like)
+    s0, s1 = load(start, q, like), load(start, q + r1 * hop, like)
+    s2, s3 = load(start, q + r2 * hop, like), load(start, q + r3 * hop, like)
     for t in range(offsets.size):
-        v = load(x, start + offsets[t], like)
+        v = load(x, place + offsets[t], like)
         s0 += at(w, p + t * right) * v
         s1 += at(w, p + r1 * down + t * right) * v
         s2 += at(w, p + r2 * down + t * right) * v
@@ -85,29 +88,30 @@ def block4(x, start, offsets, w, steps, b, row, end, y, to, stride, limits, like
 
 
 @jit(ordered=True)
-def run(x, start, offsets, w, steps, b, span, y, to, stride, limits, size):
+def run(x, place, offsets, w, steps, start, origin, span, y, to, stride, limits, size):
     """Blocks for the rows of `span` (first, end) and n in 0..size-1; y[to] belongs to row 0.
 
     Wide vectors, six rows at a time and four, or twice four, to finish; what they leave over of n goes by one register.
     """
     first, end = span
+    corner, hop, across = origin
     full, step, short = wide(x), lanes(wide(x)), lanes(narrow(x))
     n = 0
     while n + step <= size:
-        row = first
+        row, here = first, (corner + n * across, hop, across)
         while row < end:
             left = end - row
             if left >= 6 and left != 7 and left != 8:
-                block6(x, start + n, offsets, w, steps, b, row, y, to + n + row * stride, stride, limits, full)
+                block6(x, place + n, offsets, w, steps, start, here, row, y, to + n + row * stride, stride, limits, full)
                 row += 6
             else:
-                block4(x, start + n, offsets, w, steps, b, row, end, y, to + n + row * stride, stride, limits, full)
+                block4(x, place + n, offsets, w, steps, start, here, row, end, y, to + n + row * stride, stride, limits, full)
                 row += 4
         n += step
     while n < size:
-        rest = part(x, min(short, size - n))
+        rest, here = part(x, min(short, size - n)), (corner + n * across, hop, across)
         for row in range(first, end, 4):
-            block4(x, start + n, offsets, w, steps, b, row, end, y, to + n + row * stride, stride, limits, rest)
+            block4(x, place + n, offsets, w, steps, start, here, row, end, y, to + n + row * stride, stride, limits, rest)
         n += short
 
 
@@ -124,11 +128,10 @@ def multiply35(a, p, b, q, sums, like):
 
 
 @jit(ordered=True)
-def dot35(a, p, b, q, lines, strides, size, c, i, j):
-    """c[i[r], j[s]] += Σ_n a[p[r] + n] b[q[s] + n] for r in 0..2, s in 0..4, over n in 0..size-1 of each of `lines` lines.
+def dots35(a, p, b, q, lines, strides, size):
+    """Σ_n a[p[r] + n] b[q[s] + n] for r in 0..2, s in 0..4, over n in 0..size-1 of each of `lines` lines: a tuple, r by r.
 
     a and b are flat; p and q are the runs' places in the first line, `strides` (of a, of b) lead from one line to the next.
-    Rows i and columns j rise; where one stands again, it is added to once.
     """
     p0, p1, p2 = p
     q0, q1, q2, q3, q4 = q
@@ -143,17 +146,4 @@ def dot35(a, p, b, q, lines, strides, size, c, i, j):
         if rest:
             k, m = d + size - rest, e + size - rest
             sums = multiply35(a, (p0 + k, p1 + k, p2 + k), b, (q0 + m, q1 + m, q2 + m, q3 + m, q4 + m), sums, part(a, rest))
-    s, (i0, i1, i2) = totals(sums), i
-    add5(c, i0, j, s[:5])
-    if i1 > i0:
-        add5(c, i1, j, s[5:10])
-    if i2 > i1:
-        add5(c, i2, j, s[10:])
-
-
-@jit(ordered=True)
-def add5(c, i, j, sums):
-    """c[i, j[s]] += sums[s] for s in 0..4; a place that stands again in j is added to once."""
-    j0, j1, j2, j3, j4 = j
-    s0, s1, s2, s3, s4 = sums
-    c[i, j0], c[i, j1], c[i, j2], c[i, j3], c[i, j4] = c[i, j0] + s0, c[i, j1] + s1, c[i, j2] + s2, c[i, j3] + s3, c[i, j4] + s4
+    return totals(sums)

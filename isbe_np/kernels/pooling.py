@@ -7,7 +7,7 @@ inside the image. A task owns one row of one channel's output forward, and one c
 
 from isbe_np.kernels.jit import jit, prange
 from isbe_np.kernels.microkernels import fill
-from isbe_np.kernels.vectors import choose, filled, greater, lanes, load, narrow, part, store
+from isbe_np.kernels.vectors import choose, equals, filled, greater, lanes, load, narrow, part, store
 
 
 @jit
@@ -96,10 +96,21 @@ def max_pool2d_backward(dy, winner, size, stride, padding, dx):
 
 @jit
 def reward(dy, winner, at, place, dx, to, N):
-    """dx from `to` on += dy from `at` on where the winner stood at `place`."""
-    zero, place = dx.dtype.type(0), winner.dtype.type(place)
-    for n in range(N):
-        dx[to + n] += dy[at + n] if winner[at + n] == place else zero
+    """dx from `to` on += dy from `at` on where the winner stood at `place`, for N numbers side by side; all flat."""
+    full, step = narrow(dx), lanes(narrow(dx))
+    n = 0
+    while n + step <= N:
+        reward_of(dy, winner, at + n, place, dx, to + n, full)
+        n += step
+    if n < N:
+        reward_of(dy, winner, at + n, place, dx, to + n, part(dx, N - n))
+
+
+@jit
+def reward_of(dy, winner, at, place, dx, to, like):
+    """`reward` for one vector."""
+    mine = equals(load(winner, at, like), winner.dtype.type(place))
+    store(dx, to, load(dx, to, like) + choose(mine, load(dy, at, like), filled(dx.dtype.type(0), like)), like)
 
 
 @jit(parallel=True)

@@ -19,7 +19,7 @@ in registers,
 
 and `like` is made by ``wide(x)`` (as many registers as a block of four or six sums can use), ``narrow(x)`` (one register) or
 ``part(x, count)``: one register of which only the first `count` lanes take part; the others are never read or written.
-``lanes(like)`` is its length.
+``lanes(like)`` is its length, `width` that of a wide vector, for whoever lays out room for some.
 """
 
 from typing import Any
@@ -37,3 +37,8 @@ load, store, at, filled, lanes, wide, narrow, part = (
     _made.load, _made.store, _made.at, _made.filled, _made.lanes, _made.wide, _made.narrow, _made.part)
 clipped, totals, choose, greater, between, equals, turn = (
     _made.clipped, _made.totals, _made.choose, _made.greater, _made.between, _made.equals, _made.turn)
+
+
+def width(itemsize: int) -> int:
+    """Numbers of `itemsize` bytes in a wide vector."""
+    return _made.REGISTERS * _made.BYTES // itemsize

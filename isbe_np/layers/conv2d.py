@@ -6,7 +6,8 @@ import numpy as np
 
 from isbe_np.checks import pair, whole
 from isbe_np.kernels.conv2d import conv2d, conv2d_backward_weight, gather, tap_offsets
-from isbe_np.kernels.layout import pitch
+from isbe_np.kernels.layout import inside, lay, pitch
+from isbe_np.kernels.vectors import width
 from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
 
 
@@ -42,11 +43,12 @@ class Conv2D(Layer):
     def prepare(self, step: Step) -> None:
         work, (p, q), (C, H, W, N) = step.work, self.padding, step.x.shape
         work.shape, work.free = (*self.output_shape((C, H, W)), N), no_limits(step.y.dtype)
-        work.image, work.inside = step.x, None
-        if p or q or pitch(N, step.x.itemsize) > N:
+        work.image, work.bordered = step.x, bool(p or q or pitch(N, step.x.itemsize) > N)
+        if work.bordered:
             work.image = zeros((C, H + 2 * p, W + 2 * q, pitch(N, step.x.itemsize)), step.x.dtype)
-            work.inside = work.image[:, p:p + H, q:q + W, :N]
+            work.inside = inside(C, H, W, N, work.image.shape, self.padding)
         work.taps = tap_offsets(C, *self.kernel, *work.image.shape[1:])
+        work.start = zeros((self.filters, width(step.x.itemsize)), step.x.dtype)
 
     def steps(self, step: Step) -> tuple[int, int, int]:
         """How the taps of one output step through the padded image: place of the first, from row to row, pixel to pixel."""
@@ -58,15 +60,16 @@ class Conv2D(Layer):
 
     def convolve(self, step: Step, limits: tuple) -> None:
         """step.y = the convolution, each number limited to low..high."""
-        work, (_, OH, OW, N) = step.work, step.work.shape
+        work, (O, OH, OW, N) = step.work, step.work.shape
         self.pad(step)
-        conv2d(work.image.reshape(-1), self.steps(step), work.taps, step.w.weight.reshape(-1), step.w.bias,
-               limits, step.y.reshape(-1), OH * OW * N, (0, OW * N, N), (OH, OW, N))
+        conv2d(work.image.reshape(-1), self.steps(step), work.taps, step.w.weight.reshape(-1), work.start.reshape(-1),
+               limits, step.y.reshape(-1), OH * OW * N, (0, OW * N, N), (O, OH, OW, N))
 
     def pad(self, step: Step) -> None:
-        """Copy the input into its bordered buffer, where there is one."""
-        if step.work.inside is not None:
-            np.copyto(step.work.inside, step.x)
+        """Copy the input into its bordered buffer, where there is one, and the bias into as many places as kernels want it."""
+        if step.work.bordered:
+            lay(step.x.reshape(step.work.inside.size, -1), step.work.inside, step.work.image.reshape(-1))
+        step.work.start[...] = step.w.bias[:, None]
 
     def prepare_backward(self, step: Step) -> None:
         self.plan_backward(step, step.dy)
@@ -86,12 +89,13 @@ class Conv2D(Layer):
             return
         C, H, W, _ = step.dx.shape
         axes = [list(phases(*sizes)) for sizes in zip((H, W), self.kernel, self.stride, self.padding, strict=True)]
-        (top, height), (left, width) = (border(axis, n) for axis, n in zip(axes, (OH, OW), strict=True))
+        (top, height), (left, across) = (border(axis, n) for axis, n in zip(axes, (OH, OW), strict=True))
         P = pitch(N, step.dx.itemsize)
-        work.error = zeros((O, height, width, P), step.dx.dtype)
-        work.error_inside, work.first = work.error[:, top:top + OH, left:left + OW, :N], (top * width + left) * P
+        work.error = zeros((O, height, across, P), step.dx.dtype)
+        work.error_inside = inside(O, OH, OW, N, work.error.shape, (top, left))
+        work.first = (top * across + left) * P
         work.phases = [self.phase(step, rows, columns, (top, left)) for rows in axes[0] for columns in axes[1]]
-        work.zeros = zeros((C,), step.dx.dtype)
+        work.zeros = zeros((C, width(step.dx.itemsize)), step.dx.dtype)
 
     def phase(self, step: Step, rows, columns, corner):
         """Everything that one phase's convolution takes, but for the numbers themselves."""
@@ -107,11 +111,12 @@ class Conv2D(Layer):
             turned=zeros((C, place.size), step.dx.dtype),
             steps=(first, width * P, P),
             to=((rows.pixel * W + columns.pixel) * N, s * W * N, t * N),
-            sizes=(rows.count, columns.count, N))
+            sizes=(C, rows.count, columns.count, N))
 
     def backward(self, step: Step) -> None:
-        if step.work.error_inside is not None:
-            np.copyto(step.work.error_inside, step.dy)
+        work = step.work
+        if work.error_inside is not None:
+            lay(step.dy.reshape(work.error_inside.size, -1), work.error_inside, work.error.reshape(-1))
         self.backward_from_error(step)
 
     def backward_from_error(self, step: Step) -> None:
@@ -129,8 +134,8 @@ class Conv2D(Layer):
         work, (_, H, W, N) = step.work, step.dx.shape
         for phase in work.phases:
             gather(step.w.weight.reshape(-1), phase.index, phase.turned.reshape(-1))
-            conv2d(work.error.reshape(-1), phase.steps, phase.taps, phase.turned.reshape(-1), work.zeros,
-                   work.free, step.dx.reshape(-1), H * W * N, phase.to, phase.sizes)
+            conv2d(work.error.reshape(-1), phase.steps, phase.taps, phase.turned.reshape(-1),
+                   work.zeros.reshape(-1), work.free, step.dx.reshape(-1), H * W * N, phase.to, phase.sizes)
 
     def settings(self) -> str:
         return ", ".join((f"{self.filters}", *options(kernel=self.kernel, stride=self.stride, padding=self.padding)))

@@ -3,8 +3,10 @@
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.kernels.dense import LARGE, dense, dense_backward_input, dense_backward_weight, dense_turned
+from isbe_np.kernels.dense import LARGE, dense, dense_backward_input, dense_backward_weight, dense_by_blocks
+from isbe_np.kernels.jit import SETTINGS
 from isbe_np.kernels.layout import pitch, transpose
+from isbe_np.kernels.vectors import width
 from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
 
 
@@ -33,28 +35,25 @@ class Dense(Layer):
         self.multiply(step, step.work.free)
 
     def prepare(self, step: Step) -> None:
-        work, (N, K) = step.work, step.x.shape
-        work.free = no_limits(step.y.dtype)
+        work, (N, K), dtype = step.work, step.x.shape, step.x.dtype
+        work.free = no_limits(dtype)
         if N >= LARGE:
-            P = pitch(N, step.x.itemsize)
-            work.x_turned, work.y_turned = zeros((K, P), step.x.dtype), zeros((self.units, N), step.y.dtype)
-            work.rows_turned = np.arange(K) * P
+            work.places, work.room = strips(K, 1, dtype)
 
     def multiply(self, step: Step, limits: tuple) -> None:
         """step.y = x Wᵀ + b, each number limited to low..high."""
         work, w = step.work, step.w
         if len(step.x) < LARGE:
             return dense(step.x, w.weight, w.bias, limits, step.y)
-        transpose(step.x, work.x_turned)
-        dense_turned(work.x_turned, w.weight, w.bias, work.rows_turned, limits, work.y_turned)
-        transpose(work.y_turned, step.y)
+        dense_by_blocks(step.x, w.weight, w.bias, work.places, limits, work.room, step.y)
 
     def prepare_backward(self, step: Step) -> None:
-        work, (N, O), K = step.work, step.y.shape, step.x.shape[1]
-        work.rows_of_x, work.rows_of_w = np.arange(N) * K, np.arange(O) * K
-        work.zeros = zeros((max(N, O),), step.y.dtype)
+        work, (N, O), K, dtype = step.work, step.y.shape, step.x.shape[1], step.y.dtype
+        work.rows_of_x, work.room_for_x = strips(N, K, dtype)
+        work.rows_of_w, work.room_for_w = strips(O, K, dtype)
+        work.zeros = zeros((width(dtype.itemsize),), dtype)
         if N >= LARGE:
-            work.error_turned = zeros((O, pitch(N, step.y.itemsize)), step.y.dtype)
+            work.error_turned = zeros((O, pitch(N, dtype.itemsize)), dtype)
 
     def backward(self, step: Step) -> None:
         self.backward_from_error(step, step.dy)
@@ -66,15 +65,21 @@ class Dense(Layer):
         if N >= LARGE:
             coefficients, steps = work.error_turned, (work.error_turned.shape[1], 1)
             transpose(error, coefficients)
-        dense_backward_weight(coefficients.reshape(-1), steps, step.x, work.rows_of_x,
-                              work.zeros[:O], work.free, step.dw.weight, step.dw.bias)
+        dense_backward_weight(coefficients.reshape(-1), steps, step.x, work.rows_of_x, work.zeros, work.free, work.room_for_x,
+                              step.dw.weight, step.dw.bias)
         if step.dx is not None:
             self.backward_input(step, error)
 
     def backward_input(self, step: Step, error: np.ndarray) -> None:
         """The gradient by x alone."""
         work = step.work
-        dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros[:len(error)], work.free, step.dx)
+        dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros, work.free, work.room_for_w, step.dx)
 
     def settings(self) -> str:
         return str(self.units)
+
+
+def strips(rows: int, pitch: int, dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Where the rows of a matrix lie, and where in a packed strip of it, (2, rows); and a strip's room for each thread."""
+    lanes = width(dtype.itemsize)
+    return np.arange(rows) * [[pitch], [lanes]], zeros((SETTINGS.NUMBA_NUM_THREADS, rows * lanes), dtype)

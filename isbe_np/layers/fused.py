@@ -75,7 +75,7 @@ class FusedConv2D(Layer):
         self.core.pad(step)
         work = step.work
         kernels.conv2d_max_pool(work.image.reshape(-1), self.core.steps(step), work.taps, step.w.weight.reshape(-1),
-                                step.w.bias, bounds, self.size, work.room, step.y, work.winner)
+                                work.start.reshape(-1), bounds, self.size, work.room, step.y, work.winner)
 
     def prepare_backward(self, step: Step) -> None:
         self.core.plan_backward(step, None)
