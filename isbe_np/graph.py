@@ -16,7 +16,6 @@ from collections import OrderedDict
 import numpy as np
 
 from isbe_np.checks import FLOATS, float_array, whole
-from isbe_np.kernels.finite import all_finite
 from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, zeros
 from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
@@ -97,7 +96,11 @@ class Graph:
         batch = self._check_batch(batch)
         plan = self._plan(batch.shape[0])
         self._ran, self._went_back = None, False
-        scores = plan.forward(batch, training)
+        if not plan.take(batch):
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(batch))[0])
+            raise ValueError(f"Graph.forward expects finite numbers; got {batch[place]} at {place} of the batch. "
+                             f"Clean the data, for example with np.nan_to_num.")
+        scores = plan.forward(training)
         self._ran = plan
         if out is None:
             return scores.copy()
@@ -132,10 +135,6 @@ class Graph:
                              f"got {batch.shape}.{mend}")
         if batch.shape[0] == 0:
             raise ValueError(f"Graph.forward expects at least one example; got an empty batch of shape {batch.shape}.")
-        if not all_finite(batch.reshape(-1)):
-            place = tuple(int(i) for i in np.argwhere(~np.isfinite(batch))[0])
-            raise ValueError(f"Graph.forward expects finite numbers; got {batch[place]} at {place} of the batch. "
-                             f"Clean the data, for example with np.nan_to_num.")
         return batch
 
     def _plan(self, N: int) -> Plan:

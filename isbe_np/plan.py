@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from isbe_np.kernels.finite import all_finite
 from isbe_np.kernels.layout import lay, transpose
 from isbe_np.layers.base import Layer, Mode, Node, Step, zeros
 from isbe_np.layers.fused import fuse
@@ -128,13 +129,17 @@ class Plan:
         layer.prepare(step)
         self.steps.append((layer, step, sources, target))
 
-    def forward(self, batch: np.ndarray, training: bool) -> np.ndarray:
-        """Run every step on `batch` (N, ...); the output's own buffer is returned."""
-        self.mode.training = training
-        if self.input.batch_last:
+    def take(self, batch: np.ndarray) -> bool:
+        """Copy `batch` (N, ...) to where the first steps read it; False, and no copy to be used, if it is not all finite."""
+        if not self.input.batch_last:
+            return lay(batch.reshape(self.N, -1), self.rows, self.input.value.reshape(-1))
+        if finite := all_finite(batch.reshape(-1)):
             Turn.turn(batch, self.input.value, True)
-        else:
-            lay(batch.reshape(self.N, -1), self.rows, self.input.value.reshape(-1))
+        return finite
+
+    def forward(self, training: bool) -> np.ndarray:
+        """Run every step on the batch that was taken; the output's own buffer is returned."""
+        self.mode.training = training
         for layer, step, _, _ in self.steps:
             if not layer.view:
                 layer.forward(step)

@@ -12,11 +12,12 @@ for any number of them.
 from numba import get_thread_id
 
 from isbe_np.kernels.jit import jit, prange
-from isbe_np.kernels.microkernels import dots35, run
-from isbe_np.kernels.vectors import lanes, load, narrow, store, turn, wide
+from isbe_np.kernels.microkernels import dots35, fill, run
+from isbe_np.kernels.vectors import lanes, load, narrow, part, store, turn, wide
 
-# From this batch size on, turning W around pays, and turning the error around for the weights' gradient.
-LARGE = 32
+# From these batch sizes on it pays to turn W around, and to turn the error around for the weights' gradient: of a small one the
+# nearest cache holds a few whole columns.
+LARGE, LARGE_ERROR = 32, 256
 # So many rows of x stay in the second-level cache while every task of the dots passes over them.
 ROWS = 128
 # Dots are taken over so many inputs at a time: five rows of weights of that length stay in the nearest cache.
@@ -84,7 +85,7 @@ def product(w, steps, x, places, turned, start, origin, limits, room, y):
     strip, few = lanes(wide(x)), T <= FEW and not turned
     width = K if few else strip
     columns = (K + width - 1) // width
-    wanted = max(1, (TASKS // 2 if turned else TASKS) // columns)
+    wanted = max(1 if turned and R <= K else 2, (TASKS // 2 if turned else TASKS) // columns)
     height = 6 if few else max(BAND, 6 * ((R + 6 * wanted - 1) // (6 * wanted)))
     bands = (R + height - 1) // height
     for task in prange(columns * bands):
@@ -95,8 +96,8 @@ def product(w, steps, x, places, turned, start, origin, limits, room, y):
         corner = (origin[0] + k * origin[2], origin[1], origin[2])
         if turned:
             turn_strip(x, k, size, T, mine, strip)
-        elif size == strip and rows[1] - rows[0] > 12:
-            copy_strip(x, k, places[0], mine)
+        elif rows[1] - rows[0] > 12 and not few:
+            copy_strip(x, k, size, places[0], mine)
         else:
             run(x, k, places[0], w, steps, start, corner, rows, y.reshape(-1), k, K, limits, size)
             continue
@@ -104,11 +105,16 @@ def product(w, steps, x, places, turned, start, origin, limits, room, y):
 
 
 @jit
-def copy_strip(x, k, rows, strip):
-    """strip[t] = x[rows[t] + k] and the numbers beside it, a wide vector."""
-    like = wide(x)
+def copy_strip(x, k, size, rows, strip):
+    """strip[t, c] = x[rows[t] + k + c] for c in 0..size-1;  strip (T, a wide vector) flat."""
+    full, short = wide(x), lanes(narrow(x))
     for t in range(rows.size):
-        store(strip, t * lanes(like), load(x, rows[t] + k, like), like)
+        if size == lanes(full):
+            store(strip, t * size, load(x, rows[t] + k, full), full)
+        else:
+            for c in range(0, size, short):
+                some = part(x, min(short, size - c))
+                store(strip, t * lanes(full) + c, load(x, rows[t] + k + c, some), some)
 
 
 @jit
@@ -134,20 +140,18 @@ def dense_backward_input(dy, w, places, zeros, limits, room, dx):
     product(dy.reshape(-1), (w.shape[0], 1), w.reshape(-1), places, False, zeros, (0, 0, 0), limits, room, dx)
 
 
-def dense_backward_weight(dy, steps, x, places, zeros, limits, room, dw, db):
-    """dw[o, k] = Σ_n dy[n, o] x[n, k] and db[o] = Σ_n dy[n, o].
+def dense_backward_weight(dy, steps, x, places, zeros, limits, room, dw):
+    """dw[o, k] = Σ_n dy[n, o] x[n, k].
 
     dy flat, `steps` from output to output and from example to example; x (N, K), places (2, N) of its rows.
     """
     product(dy, steps, x.reshape(-1), places, False, zeros, (0, 0, 0), limits, room, dw)
-    sums(dy, steps, x.shape[0], db)
 
 
 @jit
-def sums(dy, steps, N, db):
-    """db[o] = Σ_n dy[n, o], dy as for `dense_backward_weight`."""
-    for o in range(db.size):
-        total = db.dtype.type(0)
-        for n in range(N):
-            total += dy[o * steps[0] + n * steps[1]]
-        db[o] = total
+def dense_backward_bias(dy, db):
+    """db[o] = Σ_n dy[n, o];  dy (N, O), db (O,)."""
+    fill(db, db.dtype.type(0))
+    for n in range(dy.shape[0]):
+        for o in range(db.size):
+            db[o] += dy[n, o]

@@ -35,11 +35,18 @@ def transpose(a, b):
 
 @jit(parallel=True)
 def lay(a, places, b):
-    """b[places[r] + n] = a[r, n];  a (R, S), places (R,), b flat. What lies between the places stays as it is."""
-    R, S = a.shape
+    """b[places[r] + n] = a[r, n];  a (R, S), places (R,), b flat. What lies between the places stays as it is.
+
+    Returned is whether all numbers are finite: 0 a is 0 for each that is, and NaN for the others.
+    """
+    (R, S), bad = a.shape, 0
     for r in prange(R):
+        total = a.dtype.type(0)
         for n in range(S):
             b[places[r] + n] = a[r, n]
+            total += a.dtype.type(0) * a[r, n]
+        bad += total != a.dtype.type(0)
+    return bad == 0
 
 
 def inside(C, H, W, N, image, corner):

@@ -68,7 +68,7 @@ def block6(x, place, offsets, w, steps, start, origin, row, y, to, stride, limit
 
 @jit(ordered=True)
 def block4(x, place, offsets, w, steps, start, origin, row, end, y, to, stride, limits, like):
-    """The same for four r and a vector of any width; rows from `end` on are the last again."""
+    """The same for four r; rows from `end` on are the last again."""
     (low, high), (down, right) = limits, steps
     p, q, hop = row * down, origin[0] + row * origin[1], origin[1]
     last = end - 1 - row
@@ -88,10 +88,41 @@ def block4(x, place, offsets, w, steps, start, origin, row, end, y, to, stride, 
 
 
 @jit(ordered=True)
+def block8(x, place, offsets, w, steps, start, origin, row, end, y, to, stride, limits, like):
+    """The same for eight r, enough to keep two multiply-adds a cycle going with one register each."""
+    (low, high), (down, right) = limits, steps
+    p, q, hop = row * down, origin[0] + row * origin[1], origin[1]
+    last = end - 1 - row
+    r1, r2, r3, r4, r5, r6, r7 = min(1, last), min(2, last), min(3, last), min(4, last), min(5, last), min(6, last), min(7, last)
+    s0, s1, s2 = load(start, q, like), load(start, q + r1 * hop, like), load(start, q + r2 * hop, like)
+    s3, s4, s5 = load(start, q + r3 * hop, like), load(start, q + r4 * hop, like), load(start, q + r5 * hop, like)
+    s6, s7 = load(start, q + r6 * hop, like), load(start, q + r7 * hop, like)
+    for t in range(offsets.size):
+        v = load(x, place + offsets[t], like)
+        s0 += at(w, p + t * right) * v
+        s1 += at(w, p + r1 * down + t * right) * v
+        s2 += at(w, p + r2 * down + t * right) * v
+        s3 += at(w, p + r3 * down + t * right) * v
+        s4 += at(w, p + r4 * down + t * right) * v
+        s5 += at(w, p + r5 * down + t * right) * v
+        s6 += at(w, p + r6 * down + t * right) * v
+        s7 += at(w, p + r7 * down + t * right) * v
+    store(y, to, clipped(s0, low, high), like)
+    store(y, to + r1 * stride, clipped(s1, low, high), like)
+    store(y, to + r2 * stride, clipped(s2, low, high), like)
+    store(y, to + r3 * stride, clipped(s3, low, high), like)
+    store(y, to + r4 * stride, clipped(s4, low, high), like)
+    store(y, to + r5 * stride, clipped(s5, low, high), like)
+    store(y, to + r6 * stride, clipped(s6, low, high), like)
+    store(y, to + r7 * stride, clipped(s7, low, high), like)
+
+
+@jit(ordered=True)
 def run(x, place, offsets, w, steps, start, origin, span, y, to, stride, limits, size):
     """Blocks for the rows of `span` (first, end) and n in 0..size-1; y[to] belongs to row 0.
 
-    Wide vectors, six rows at a time and four, or twice four, to finish; what they leave over of n goes by one register.
+    Wide vectors, six rows at a time and four, or twice four, to finish; what they leave over of n goes by one register, and
+    eight rows at a time.
     """
     first, end = span
     corner, hop, across = origin
@@ -110,8 +141,8 @@ def run(x, place, offsets, w, steps, start, origin, span, y, to, stride, limits,
         n += step
     while n < size:
         rest, here = part(x, min(short, size - n)), (corner + n * across, hop, across)
-        for row in range(first, end, 4):
-            block4(x, place + n, offsets, w, steps, start, here, row, end, y, to + n + row * stride, stride, limits, rest)
+        for row in range(first, end, 8):
+            block8(x, place + n, offsets, w, steps, start, here, row, end, y, to + n + row * stride, stride, limits, rest)
         n += short
 
 

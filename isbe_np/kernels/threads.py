@@ -8,6 +8,7 @@ import threading
 
 import numba
 from numba.np.ufunc import parallel
+from numpy import ndarray
 
 from isbe_np.kernels.cache import SETTINGS
 
@@ -52,7 +53,11 @@ def shared(kernel):
     @functools.wraps(kernel.py_func)
     def run(*arguments):
         layer = _layer()
-        n = 1 if sum(getattr(argument, "size", 0) for argument in arguments) < SMALL else _allowed
+        size = 0
+        for argument in arguments:
+            if type(argument) is ndarray:
+                size += argument.size
+        n = 1 if size < SMALL else _allowed
         with layer.entrance:
             before = n if n == _MOST else layer.get()
             if before <= n:

@@ -3,7 +3,15 @@
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.kernels.dense import LARGE, dense, dense_backward_input, dense_backward_weight, dense_by_blocks
+from isbe_np.kernels.dense import (
+    LARGE,
+    LARGE_ERROR,
+    dense,
+    dense_backward_bias,
+    dense_backward_input,
+    dense_backward_weight,
+    dense_by_blocks,
+)
 from isbe_np.kernels.jit import SETTINGS
 from isbe_np.kernels.layout import pitch, transpose
 from isbe_np.kernels.vectors import width
@@ -52,7 +60,7 @@ class Dense(Layer):
         work.rows_of_x, work.room_for_x = strips(N, K, dtype)
         work.rows_of_w, work.room_for_w = strips(O, K, dtype)
         work.zeros = zeros((width(dtype.itemsize),), dtype)
-        if N >= LARGE:
+        if N >= LARGE_ERROR:
             work.error_turned = zeros((O, pitch(N, dtype.itemsize)), dtype)
 
     def backward(self, step: Step) -> None:
@@ -62,11 +70,12 @@ class Dense(Layer):
         """The gradients, given that by x Wᵀ + b."""
         work, (N, O) = step.work, error.shape
         coefficients, steps = error, (1, O)
-        if N >= LARGE:
+        if N >= LARGE_ERROR:
             coefficients, steps = work.error_turned, (work.error_turned.shape[1], 1)
             transpose(error, coefficients)
         dense_backward_weight(coefficients.reshape(-1), steps, step.x, work.rows_of_x, work.zeros, work.free, work.room_for_x,
-                              step.dw.weight, step.dw.bias)
+                              step.dw.weight)
+        dense_backward_bias(error, step.dw.bias)
         if step.dx is not None:
             self.backward_input(step, error)
 
