@@ -93,7 +93,8 @@ def block8(x, place, offsets, w, steps, start, origin, row, end, y, to, stride, 
     (low, high), (down, right) = limits, steps
     p, q, hop = row * down, origin[0] + row * origin[1], origin[1]
     last = end - 1 - row
-    r1, r2, r3, r4, r5, r6, r7 = min(1, last), min(2, last), min(3, last), min(4, last), min(5, last), min(6, last), min(7, last)
+    r1, r2, r3, r4 = min(1, last), min(2, last), min(3, last), min(4, last)
+    r5, r6, r7 = min(5, last), min(6, last), min(7, last)
     s0, s1, s2 = load(start, q, like), load(start, q + r1 * hop, like), load(start, q + r2 * hop, like)
     s3, s4, s5 = load(start, q + r3 * hop, like), load(start, q + r4 * hop, like), load(start, q + r5 * hop, like)
     s6, s7 = load(start, q + r6 * hop, like), load(start, q + r7 * hop, like)
