@@ -25,8 +25,8 @@ from isbe_np.networks import CLASSES, IMAGE, NETWORKS
 from isbe_np.training import SGD, Adam, AdamW, train
 
 DTYPES = ("float32", "float64")
-# One batch that dense layers turn around, see `kernels.dense.LARGE`.
-BATCH = 128
+# One batch for which dense layers use all their kernels, see `kernels.dense.LARGE_ERROR`.
+BATCH = 256
 OPTIMIZERS: tuple[Callable, ...] = (lambda: SGD(0.1), lambda: SGD(0.1, momentum=0.9),
                                     lambda: SGD(0.1, momentum=0.9, nesterov=True), Adam, AdamW)
 

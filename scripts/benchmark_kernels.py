@@ -80,11 +80,12 @@ class Case:
 # --- what the machine can do ---
 
 @jit(parallel=True)
-def multiply_and_add(x, offsets, w, b, limits, y, times):
+def multiply_and_add(x, offsets, w, start, limits, y, times):
     """Each thread takes the same small product again and again; all its terms take the same numbers of x."""
     for task in prange(x.shape[0]):
         for _ in range(times):
-            microkernels.run(x[task], 0, offsets, w, (offsets.size, 1), b, (0, ROWS), y[task], 0, COLUMNS, limits, COLUMNS)
+            microkernels.run(x[task], 0, offsets, w, (offsets.size, 1), start, (0, 0, 0), (0, ROWS), y[task],
+                             0, COLUMNS, limits, COLUMNS)
 
 
 @jit(parallel=True)
@@ -97,9 +98,9 @@ def copy(a, b):
 def peaks(rounds):
     """Floating-point operations and bytes a second of the fastest call."""
     x, y = zeros((threads(), SMALL), FLOAT), zeros((threads(), ROWS * COLUMNS), FLOAT)  # so many numbers that all threads run
-    w, b, offsets = np.ones(ROWS * TERMS, FLOAT), zeros((ROWS,), FLOAT), np.zeros(TERMS, np.int64)
+    w, start, offsets = np.ones(ROWS * TERMS, FLOAT), zeros((COLUMNS,), FLOAT), np.zeros(TERMS, np.int64)
     a, c = np.ones(COPIED, FLOAT), np.ones(COPIED, FLOAT)  # ones: memory never written may be a single page of zeros
-    seconds = take_turns({"flops": lambda: multiply_and_add(x, offsets, w, b, no_limits(FLOAT), y, TIMES),
+    seconds = take_turns({"flops": lambda: multiply_and_add(x, offsets, w, start, no_limits(FLOAT), y, TIMES),
                           "bytes": lambda: copy(a, c)}, rounds, TURN, waking=TURN)
     done = {"flops": 2 * TERMS * ROWS * COLUMNS * TIMES * threads(), "bytes": 2 * a.nbytes}
     return {unit: done[unit] / float(times.min()) for unit, times in seconds.items()}
@@ -141,7 +142,7 @@ def dense_cases(layer, shape):
     """A dense layer forward, and its gradients."""
     (_, step), (_, part), at = planned(shape, layer), planned(shape, layer, to_input=False), f"{layer} of {shape}"
     w, flops = step.w.weight, 2 * BATCH * step.w.weight.size
-    yield Case("dense_turned", at, dense.product, lambda: layer.forward(step), flops, out=step.y,
+    yield Case("dense_by_blocks", at, dense.product, lambda: layer.forward(step), flops, out=step.y,
                theirs=peer(lambda x, w, b: torch.nn.functional.linear(x, w, b), step.x, w, step.w.bias))
     yield Case("dense_backward_weight", at, dense.product, lambda: layer.backward(part), flops,
                out=part.dw.weight, theirs=peer(lambda dy, x: (dy.T @ x, dy.sum(0))[0], part.dy, part.x))

@@ -305,11 +305,15 @@ def test_bad_batches_are_refused(given, kind, words):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_batch_that_is_not_finite_is_refused(bad):
-    x = batch(2, 1, 28, 28)
+@pytest.mark.parametrize("make", [isbe.networks.n0, isbe.networks.lenet5])
+def test_a_batch_that_is_not_finite_is_refused(bad, make):
+    net, x = make(), batch(2, 1, 28, 28)
+    net.forward(x)
     x[1, 0, 3, 4] = bad
     with pytest.raises(ValueError, match=rf"expects finite numbers; got {bad} at \(1, 0, 3, 4\)"):
-        isbe.networks.n0().forward(x)
+        net.forward(x)
+    with pytest.raises(RuntimeError, match="call forward first"):
+        net.backward(batch(2, 10))
 
 
 def test_bad_errors_are_refused():

@@ -23,13 +23,13 @@ import isbe_np as isbe
 from isbe_np.heads import NORMALIZERS
 from isbe_np.studies.compare import agreements
 
-data = isbe.datasets.load("digits", train=200, test=50)
+data = isbe.datasets.load("digits", train=300, test=50)
 with event.install_recorder("numba:compile") as compiled:
     for optimizer in (isbe.SGD(0.01), isbe.SGD(0.01, momentum=0.9), isbe.SGD(0.01, momentum=0.9, nesterov=True), isbe.Adam(),
                       isbe.AdamW()):
         isbe.train(isbe.networks.n0(), isbe.Head(), data, optimizer=optimizer, loss=True, progress=False)
     for net in (isbe.networks.n0(), isbe.networks.n0(fuse=False)):
-        for batch in (1, 60, 200):
+        for batch in (1, 60, 300):
             images, labels = data.x_train[:batch], data.y_train[:batch]
             for targets in (labels, np.eye(10, dtype=np.float32)[labels]):
                 head = isbe.Head()
