@@ -11,9 +11,9 @@ import numpy as np
 
 from isbe_np.plan import Plan
 
-# Plans are laid out for counting up to this batch size; from half of it on their memory grows by the same for each example
-# (but for powers of two, which take a little more: see `kernels.layout.pitch`).
-COUNTED = 320
+# Plans are laid out for counting up to this batch size; from half of it on their memory grows by the same for each example, but
+# for what rounds up a little (`kernels.conv2d.PIECE`, `kernels.layout.pitch`).
+COUNTED = 512
 
 
 @dataclass

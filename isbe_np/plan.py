@@ -132,7 +132,8 @@ class Plan:
     def take(self, batch: np.ndarray) -> bool:
         """Copy `batch` (N, ...) to where the first steps read it; False, and no copy to be used, if it is not all finite."""
         if not self.input.batch_last:
-            return lay(batch.reshape(self.N, -1), self.rows, self.input.value.reshape(-1))
+            rows = batch.reshape(self.N, -1)
+            return lay(rows, self.rows, self.input.value.reshape(-1), rows.shape[1], 0)
         if finite := all_finite(batch.reshape(-1)):
             Turn.turn(batch, self.input.value, True)
         return finite

@@ -47,9 +47,9 @@ def test_the_prediction_is_the_peak(net, N):
 
 def test_beyond_what_is_counted_it_goes_on_growing_evenly():
     net = isbe.networks.lenet5()
-    sizes = [net.memory(N).total for N in (160, 320, 480, 640)]
+    sizes = [net.memory(N).total for N in (256, 512, 768, 1024)]
     assert len(set(np.diff(sizes))) == 1
-    assert net.memory(360).total - net.memory(320).total == pytest.approx((sizes[1] - sizes[0]) / 4, rel=0.01)
+    assert net.memory(384).total - net.memory(320).total == pytest.approx((sizes[1] - sizes[0]) / 4, rel=0.01)
 
 
 def test_what_it_is_for():

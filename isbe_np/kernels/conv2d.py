@@ -9,12 +9,13 @@ and a convolution is nothing but such runs (see `microkernels`). No patch matrix
 
 A *tap* t = (c, k, l) is one weight of a filter; ``taps[t]`` is where its run starts, counted in numbers from the run of tap
 (0, 0, 0). The input comes with its padding: the layer copies it into a bordered buffer, which costs about one hundredth of the
-convolution and spares every kernel the special cases at the edge.
+convolution and spares every kernel the special cases at the edge. In that buffer a batch of more than `WHOLE` lies in *pieces*,
+(piece, channel, row, column, batch), so that a piece's rows which neighbouring outputs share are still in the second-level
+cache. What other layers see is (channel, row, column, batch) throughout; there a piece's numbers are a part of each pixel's.
 
-How to step through an image is said by three numbers, `steps` = (place of the first pixel, from row to row, from pixel to
-pixel), counted in numbers of the flat array. Where pixels lie N apart on both sides (stride 1) a run is a whole image row;
-otherwise it is one pixel with its batch. A batch of more than `PIECE` is taken in pieces of that size, each through the
-whole image, so that the rows which neighbouring outputs share are still in the second-level cache.
+How to step through images is said by four numbers, `steps` = (place of the first pixel, from row to row, from pixel to pixel,
+from piece to piece), counted in numbers of the flat array. Where a pixel's batch fills the way to the next pixel on both sides
+(stride 1) a run is a whole image row; otherwise it is one pixel with its batch.
 
 The gradient by the input is a convolution too, of the error with the filters turned around (see `layers.conv2d`).
 """
@@ -25,7 +26,8 @@ from isbe_np.kernels.jit import jit, prange
 from isbe_np.kernels.microkernels import dots35, fill, run
 from isbe_np.kernels.vectors import lanes, load, narrow, part, totals
 
-PIECE = 128
+# A batch of more than WHOLE examples is taken in pieces of PIECE, and for the weights' gradient a few pieces at a time.
+WHOLE, PIECE, TOGETHER = 128, 64, 2
 # The runs that a dot product goes over at a time, so many numbers in all, stay in the nearest cache for all taps.
 LINE = 4096
 # A task of the weights' gradient goes over so many taps (a multiple of five).
@@ -36,7 +38,7 @@ TASKS, SHORT = 24, 512
 
 
 def tap_offsets(C, KH, KW, H, W, N):
-    """taps[t] for t = (c, k, l), in the order of the weights; a padded input is (C, H, W, N), N the pitch."""
+    """taps[t] for t = (c, k, l), in the order of the weights; a piece of the padded input is (C, H, W, N)."""
     c, k, l = np.meshgrid(np.arange(C), np.arange(KH), np.arange(KW), indexing="ij")
     return (((c * H + k) * W + l) * N).ravel()
 
@@ -48,10 +50,17 @@ def gather(values, index, y):
         y[i] = values[index[i]]
 
 
-@jit(inline=True)
+def piece_size(N):
+    """How many examples of a batch of N are taken together."""
+    return N if N <= WHOLE else PIECE
+
+
 def pieces(N):
     """Number of pieces of a batch of N."""
-    return (N + PIECE - 1) // PIECE
+    return 1 if N <= WHOLE else -(-N // PIECE)
+
+
+size_of_piece, number_of_pieces = jit(piece_size, inline=True), jit(pieces, inline=True)
 
 
 @jit(inline=True)
@@ -84,13 +93,14 @@ def conv2d(x, steps, taps, w, start, limits, y, channel, to, sizes):
     one row of outputs, or a part of one, for a piece of the batch.
     """
     O, OH, OW, N = sizes
-    rows = OH * pieces(N)
-    cuts = cuts_of(OW, min(N, PIECE), rows)
+    P = size_of_piece(N)
+    rows = OH * number_of_pieces(N)
+    cuts = cuts_of(OW, P, rows)
     for task in prange(rows * cuts):
         row, cut = task // cuts, task % cuts
-        i, n, j, end = row % OH, PIECE * (row // OH), cut * OW // cuts, (cut + 1) * OW // cuts
-        pixels(x, steps[0] + i * steps[1] + j * steps[2] + n, steps[2], taps, w, start, O,
-               y, to[0] + i * to[1] + j * to[2] + n, channel, to[2], limits, end - j, min(N - n, PIECE))
+        i, piece, j, end = row % OH, row // OH, cut * OW // cuts, (cut + 1) * OW // cuts
+        pixels(x, steps[0] + i * steps[1] + j * steps[2] + piece * steps[3], steps[2], taps, w, start, O,
+               y, to[0] + i * to[1] + j * to[2] + piece * to[3], channel, to[2], limits, end - j, min(N - P * piece, P))
 
 
 @jit(inline=True)
@@ -111,47 +121,52 @@ def lines(OH, OW, N, whole):
 
 
 @jit(parallel=True)
-def conv2d_backward_weight(dy, start, channel, x, taps, strides, sizes, dw, db):
-    """dw[o, t] = Σ dy[o, i, j, n] x[taps[t] + pixel (i s, j s)] and db[o] = Σ dy[o, i, j, n], over all i, j, n.
+def conv2d_backward_weight(dy, start, channel, x, taps, strides, sizes, span, dw, db):
+    """dw[o, t] += Σ dy[o, i, j, n] x[taps[t] + pixel (i s, j s)] and db[o] += Σ dy[o, i, j, n], over all i, j, and n of `span`.
 
     dy flat, its first pixel at `start`, its channels `channel` numbers apart; x flat; taps (T,); strides ((dy's, x's) numbers
-    from row to row, the same from pixel to pixel); sizes (OH, OW, N); dw (O, T), db (O,). A task owns the weights of a
-    few output channels for a part of the taps.
+    from row to row, the same from pixel to pixel, and from piece to piece); sizes (OH, OW, N); span the
+    pieces (first, end) to add up: the first overwrites dw (O, T) and db (O,). A task owns the weights of a few output channels
+    for a part of the taps.
     """
     (OH, OW, N), (O, T) = sizes, dw.shape
-    down, right = strides
-    whole = right[0] == N and right[1] == N
-    rows, cuts, count, size = lines(OH, OW, N, whole)
+    P = size_of_piece(N)
+    down, right, across = strides
     parts = (T + PART - 1) // PART
     band = 6 if O * parts >= 6 * TASKS else 3
     for task in prange(((O + band - 1) // band) * parts):
         o_first, first = band * (task // parts), PART * (task % parts)
         o_end, end = min(O, o_first + band), min(T, first + PART)
-        for m in range(o_first, o_end):
-            fill(dw[m, first:end], dw.dtype.type(0))
-            if first == 0:
-                db[m] = 0
-        for i in range(0, OH, rows):
-            for cut in range(cuts):
-                some = min(rows, OH - i) if whole else min(count, OW - cut * count)
-                length = min(size, OW * N - cut * size) if whole else N
-                p = start + i * down[0] + cut * (size if whole else count * right[0])
-                q = i * down[1] + cut * (size if whole else count * right[1])
+        if span[0] == 0:
+            for m in range(o_first, o_end):
+                fill(dw[m, first:end], dw.dtype.type(0))
                 if first == 0:
-                    for o in range(o_first, o_end):
-                        db[o] += total(dy, p + o * channel, some, down[0] if whole else right[0], length)
-                for o in range(o_first, o_end, 3):
-                    o1, o2 = min(o_end - 1, o + 1), min(o_end - 1, o + 2)
-                    for t in range(first, end, 5):
-                        t1, t2, t3, t4 = min(end - 1, t + 1), min(end - 1, t + 2), min(end - 1, t + 3), min(end - 1, t + 4)
-                        s = dots35(dy, (p + o * channel, p + o1 * channel, p + o2 * channel),
-                                   x, (q + taps[t], q + taps[t1], q + taps[t2], q + taps[t3], q + taps[t4]),
-                                   some, down if whole else right, length)
-                        add5(dw, o, (t, t1, t2, t3, t4), s[:5])
-                        if o1 > o:
-                            add5(dw, o1, (t, t1, t2, t3, t4), s[5:10])
-                        if o2 > o1:
-                            add5(dw, o2, (t, t1, t2, t3, t4), s[10:])
+                    db[m] = 0
+        for piece in range(span[0], span[1]):
+            M = min(N - P * piece, P)
+            whole = right[0] == M and right[1] == M
+            rows, cuts, count, size = lines(OH, OW, M, whole)
+            for i in range(0, OH, rows):
+                for cut in range(cuts):
+                    some = min(rows, OH - i) if whole else min(count, OW - cut * count)
+                    length = min(size, OW * M - cut * size) if whole else M
+                    p = start + piece * across[0] + i * down[0] + cut * (size if whole else count * right[0])
+                    q = piece * across[1] + i * down[1] + cut * (size if whole else count * right[1])
+                    if first == 0:
+                        for o in range(o_first, o_end):
+                            db[o] += total(dy, p + o * channel, some, down[0] if whole else right[0], length)
+                    for o in range(o_first, o_end, 3):
+                        o1, o2 = min(o_end - 1, o + 1), min(o_end - 1, o + 2)
+                        for t in range(first, end, 5):
+                            t1, t2, t3, t4 = min(end - 1, t + 1), min(end - 1, t + 2), min(end - 1, t + 3), min(end - 1, t + 4)
+                            s = dots35(dy, (p + o * channel, p + o1 * channel, p + o2 * channel),
+                                       x, (q + taps[t], q + taps[t1], q + taps[t2], q + taps[t3], q + taps[t4]),
+                                       some, down if whole else right, length)
+                            add5(dw, o, (t, t1, t2, t3, t4), s[:5])
+                            if o1 > o:
+                                add5(dw, o1, (t, t1, t2, t3, t4), s[5:10])
+                            if o2 > o1:
+                                add5(dw, o2, (t, t1, t2, t3, t4), s[10:])
 
 
 @jit(ordered=True)

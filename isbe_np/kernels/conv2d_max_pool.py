@@ -7,7 +7,7 @@ by side (their stride is their size, and there is no padding), so that each conv
 
 from numba import get_thread_id
 
-from isbe_np.kernels.conv2d import PIECE, pieces, pixels
+from isbe_np.kernels.conv2d import WHOLE, number_of_pieces, pixels, size_of_piece
 from isbe_np.kernels.jit import jit, prange
 from isbe_np.kernels.pooling import maximum
 from isbe_np.kernels.vectors import between, choose, equals, filled, lanes, load, narrow, part, store
@@ -18,7 +18,7 @@ SPAN = 256
 
 def room(channels, size, threads):
     """Shape of the buffer: one a thread."""
-    return threads, channels * size[0] * max(SPAN, size[1] * PIECE)
+    return threads, channels * size[0] * max(SPAN, size[1] * WHOLE)
 
 
 @jit(parallel=True)
@@ -30,15 +30,17 @@ def conv2d_max_pool(x, steps, taps, w, start, limits, size, room, y, winner):
     """
     O, PH, PW, N = y.shape
     KH, KW = size
+    P = size_of_piece(N)
     best, winners = y.reshape(-1), winner.reshape(-1)
-    group = min(PW, max(1, SPAN // (KW * min(N, PIECE))))
+    group = min(PW, max(1, SPAN // (KW * P)))
     groups = (PW + group - 1) // group
-    for task in prange(pieces(N) * PH * groups):
-        i, j, n = task // groups % PH, group * (task % groups), PIECE * (task // (groups * PH))
-        some, count, mine = min(N - n, PIECE), min(group, PW - j), room[get_thread_id()]
+    for task in prange(number_of_pieces(N) * PH * groups):
+        i, j, piece = task // groups % PH, group * (task % groups), task // (groups * PH)
+        n, count, mine = P * piece, min(group, PW - j), room[get_thread_id()]
+        some = min(N - n, P)
         width = count * KW * some
         for k in range(KH):
-            pixels(x, steps[0] + (i * KH + k) * steps[1] + j * KW * steps[2] + n, steps[2], taps, w, start, O,
+            pixels(x, steps[0] + (i * KH + k) * steps[1] + j * KW * steps[2] + piece * steps[3], steps[2], taps, w, start, O,
                    mine, k * width, KH * width, some, limits, count * KW, some)
         for o in range(O):
             for q in range(count):
@@ -51,21 +53,23 @@ def max_pool_limits_backward(dy, y, winner, limits, size, error, first, steps):
     """The error of the convolution: dy where the pixel won its window and lies within the limits, else 0.
 
     dy, y, winner (O, PH, PW, N); error flat, its first pixel at `first`; steps from channel to channel, from
-    row to row, from pixel to pixel.
+    row to row, from pixel to pixel, from piece to piece.
     """
     O, PH, PW, N = y.shape
     given, best, winners = dy.reshape(-1), y.reshape(-1), winner.reshape(-1)
-    full, step, (channel, row, pixel) = narrow(given), lanes(narrow(given)), steps
+    full, step, (channel, row, pixel, across) = narrow(given), lanes(narrow(given)), steps
+    P = size_of_piece(N)
     for task in prange(O * PH):
+        corner = first + (task // PH) * channel + (task % PH) * size[0] * row
         for j in range(PW):
-            at = (task * PW + j) * N
-            to = first + (task // PH) * channel + (task % PH) * size[0] * row + j * size[1] * pixel
-            n = 0
-            while n + step <= N:
-                award(given, best, winners, at + n, limits, size, error, to + n, row, pixel, full)
-                n += step
-            if n < N:
-                award(given, best, winners, at + n, limits, size, error, to + n, row, pixel, part(given, N - n))
+            for piece in range(number_of_pieces(N)):
+                at, to, n = (task * PW + j) * N + P * piece, corner + j * size[1] * pixel + piece * across, 0
+                some = min(N - P * piece, P)
+                while n + step <= some:
+                    award(given, best, winners, at + n, limits, size, error, to + n, row, pixel, full)
+                    n += step
+                if n < some:
+                    award(given, best, winners, at + n, limits, size, error, to + n, row, pixel, part(given, some - n))
 
 
 @jit

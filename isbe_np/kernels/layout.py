@@ -34,26 +34,36 @@ def transpose(a, b):
 
 
 @jit(parallel=True)
-def lay(a, places, b):
+def lay(a, places, b, cut, piece):
     """b[places[r] + n] = a[r, n];  a (R, S), places (R,), b flat. What lies between the places stays as it is.
 
-    Returned is whether all numbers are finite: 0 a is 0 for each that is, and NaN for the others.
+    A row of more than `cut` numbers goes in pieces of so many, each `piece` numbers after the one before. What is returned is
+    whether all numbers are finite: 0 a is 0 for each that is, and NaN for the others.
     """
     (R, S), bad = a.shape, 0
     for r in prange(R):
         total = a.dtype.type(0)
-        for n in range(S):
-            b[places[r] + n] = a[r, n]
-            total += a.dtype.type(0) * a[r, n]
+        for k in range((S + cut - 1) // cut):
+            first, to = k * cut, places[r] + k * piece
+            for n in range(min(cut, S - first)):
+                b[to + n] = a[r, first + n]
+                total += a.dtype.type(0) * a[r, first + n]
         bad += total != a.dtype.type(0)
     return bad == 0
 
 
-def inside(C, H, W, N, image, corner):
-    """Where the stretches of an image (C, H, W, N) go in a larger one (C, height, width, P), from (row, column) `corner` on.
+def inside(shape, images, corner):
+    """Where the stretches of images `shape`, (C, H, W, N), go in larger ones, (pieces, C, height, width, P), from `corner` on.
 
-    A stretch is a row of the image, or, where P is larger than N, a pixel: `lay` takes the image as (stretches, numbers).
+    A stretch is a row of the image, or, where the batch lies in several pieces, a pixel. corner (row, column).
     """
-    _, height, width, P = image
-    c, i, j = np.arange(C)[:, None, None], np.arange(H)[:, None] + corner[0], np.arange(1 if P == N else W) + corner[1]
+    (C, H, W, _), (pieces, _, height, width, P) = shape, images
+    c, i = np.arange(C)[:, None, None], np.arange(H)[:, None] + corner[0]
+    j = np.arange(W if pieces > 1 else 1) + corner[1]
     return (((c * height + i) * width + j) * P).ravel()
+
+
+def lay_inside(x, places, images):
+    """Copy x (C, H, W, N) to where `inside` said, in images (pieces, C, height, width, P)."""
+    stretches, (pieces, *_, P) = x.reshape(places.size, -1), images.shape
+    lay(stretches, places, images.reshape(-1), P if pieces > 1 else stretches.shape[1], images[0].size)

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from isbe_np.checks import pair, whole
-from isbe_np.kernels.conv2d import conv2d, conv2d_backward_weight, gather, tap_offsets
-from isbe_np.kernels.layout import inside, lay, pitch
+from isbe_np.kernels.conv2d import TOGETHER, conv2d, conv2d_backward_weight, gather, piece_size, pieces, tap_offsets
+from isbe_np.kernels.layout import inside, lay_inside
 from isbe_np.kernels.vectors import width
 from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
 
@@ -43,17 +43,17 @@ class Conv2D(Layer):
     def prepare(self, step: Step) -> None:
         work, (p, q), (C, H, W, N) = step.work, self.padding, step.x.shape
         work.shape, work.free = (*self.output_shape((C, H, W)), N), no_limits(step.y.dtype)
-        work.image, work.bordered = step.x, bool(p or q or pitch(N, step.x.itemsize) > N)
-        if work.bordered:
-            work.image = zeros((C, H + 2 * p, W + 2 * q, pitch(N, step.x.itemsize)), step.x.dtype)
-            work.inside = inside(C, H, W, N, work.image.shape, self.padding)
-        work.taps = tap_offsets(C, *self.kernel, *work.image.shape[1:])
+        work.images, work.inside = step.x[None], None
+        if p or q or pieces(N) > 1:
+            work.images = in_pieces(C, H + 2 * p, W + 2 * q, N, step.x.dtype)
+            work.inside = inside(step.x.shape, work.images.shape, self.padding)
+        work.taps = tap_offsets(C, *self.kernel, *work.images.shape[2:])
         work.start = zeros((self.filters, width(step.x.itemsize)), step.x.dtype)
 
-    def steps(self, step: Step) -> tuple[int, int, int]:
-        """How the taps of one output step through the padded image: place of the first, from row to row, pixel to pixel."""
-        _, _, W, P = step.work.image.shape
-        return 0, self.stride[0] * W * P, self.stride[1] * P
+    def steps(self, step: Step) -> tuple[int, int, int, int]:
+        """How the taps of one output step through the padded images (see `kernels.conv2d`)."""
+        W, P = step.work.images.shape[3:]
+        return 0, self.stride[0] * W * P, self.stride[1] * P, step.work.images[0].size
 
     def forward(self, step: Step) -> None:
         self.convolve(step, step.work.free)
@@ -62,13 +62,13 @@ class Conv2D(Layer):
         """step.y = the convolution, each number limited to low..high."""
         work, (O, OH, OW, N) = step.work, step.work.shape
         self.pad(step)
-        conv2d(work.image.reshape(-1), self.steps(step), work.taps, step.w.weight.reshape(-1), work.start.reshape(-1),
-               limits, step.y.reshape(-1), OH * OW * N, (0, OW * N, N), (O, OH, OW, N))
+        conv2d(work.images.reshape(-1), self.steps(step), work.taps, step.w.weight.reshape(-1), work.start.reshape(-1),
+               limits, step.y.reshape(-1), OH * OW * N, (0, OW * N, N, piece_size(N)), (O, OH, OW, N))
 
     def pad(self, step: Step) -> None:
         """Copy the input into its bordered buffer, where there is one, and the bias into as many places as kernels want it."""
-        if step.work.bordered:
-            lay(step.x.reshape(step.work.inside.size, -1), step.work.inside, step.work.image.reshape(-1))
+        if step.work.inside is not None:
+            lay_inside(step.x, step.work.inside, step.work.images)
         step.work.start[...] = step.w.bias[:, None]
 
     def prepare_backward(self, step: Step) -> None:
@@ -82,24 +82,25 @@ class Conv2D(Layer):
         part of the filters turned around. `given` is where the error lies, if it exists before.
         """
         work, (O, OH, OW, N) = step.work, step.work.shape
+        work.error_inside, work.first, work.phases = None, 0, []
         if step.dx is None:
-            # Nothing needs zeros around the error, and it may stay where it is `given`.
-            work.error = zeros(work.shape, step.y.dtype) if given is None else given
-            work.error_inside, work.first, work.phases = None, 0, []
+            # Nothing needs zeros around the error, and if it is in one piece it may stay where it is `given`.
+            work.errors = in_pieces(O, OH, OW, N, step.y.dtype) if given is None or pieces(N) > 1 else given[None]
+            if pieces(N) > 1:
+                work.error_inside = inside(work.shape, work.errors.shape, (0, 0))
             return
         C, H, W, _ = step.dx.shape
         axes = [list(phases(*sizes)) for sizes in zip((H, W), self.kernel, self.stride, self.padding, strict=True)]
         (top, height), (left, across) = (border(axis, n) for axis, n in zip(axes, (OH, OW), strict=True))
-        P = pitch(N, step.dx.itemsize)
-        work.error = zeros((O, height, across, P), step.dx.dtype)
-        work.error_inside = inside(O, OH, OW, N, work.error.shape, (top, left))
-        work.first = (top * across + left) * P
+        work.errors = in_pieces(O, height, across, N, step.dx.dtype)
+        work.error_inside = inside(work.shape, work.errors.shape, (top, left))
+        work.first = (top * across + left) * work.errors.shape[-1]
         work.phases = [self.phase(step, rows, columns, (top, left)) for rows in axes[0] for columns in axes[1]]
         work.zeros = zeros((C, width(step.dx.itemsize)), step.dx.dtype)
 
     def phase(self, step: Step, rows, columns, corner):
         """Everything that one phase's convolution takes, but for the numbers themselves."""
-        (C, _, W, N), (O, height, width, P) = step.dx.shape, step.work.error.shape
+        (C, _, W, N), (_, O, height, width, P) = step.dx.shape, step.work.errors.shape
         o, k, l = np.meshgrid(np.arange(O), rows.weights, columns.weights, indexing="ij")
         _, m, r = np.meshgrid(np.arange(O), np.arange(len(rows.weights)), np.arange(len(columns.weights)), indexing="ij")
         (KH, KW), (s, t) = self.kernel, self.stride
@@ -109,36 +110,42 @@ class Conv2D(Layer):
             taps=(((o * height - m) * width - r) * P).ravel(),
             index=(place + np.arange(C)[:, None] * KH * KW).ravel(),
             turned=zeros((C, place.size), step.dx.dtype),
-            steps=(first, width * P, P),
-            to=((rows.pixel * W + columns.pixel) * N, s * W * N, t * N),
+            steps=(first, width * P, P, step.work.errors[0].size),
+            to=((rows.pixel * W + columns.pixel) * N, s * W * N, t * N, piece_size(N)),
             sizes=(C, rows.count, columns.count, N))
 
     def backward(self, step: Step) -> None:
         work = step.work
         if work.error_inside is not None:
-            lay(step.dy.reshape(work.error_inside.size, -1), work.error_inside, work.error.reshape(-1))
+            lay_inside(step.dy, work.error_inside, work.errors)
         self.backward_from_error(step)
 
     def backward_from_error(self, step: Step) -> None:
-        """Everything but filling `work.error`, the error with zeros around it."""
-        work, (O, OH, OW, N), (_, height, width, P) = step.work, step.work.shape, step.work.error.shape
-        _, row, pixel = self.steps(step)
-        conv2d_backward_weight(work.error.reshape(-1), work.first, height * width * P, work.image.reshape(-1), work.taps,
-                               ((width * P, row), (P, pixel)), (OH, OW, N),
-                               step.dw.weight.reshape(O, -1), step.dw.bias)
+        """Everything but filling `work.errors`, the error with zeros around it."""
+        work, (O, OH, OW, N), (_, _, height, width, P) = step.work, step.work.shape, step.work.errors.shape
+        _, row, pixel, piece = self.steps(step)
+        for first in range(0, pieces(N), TOGETHER):
+            conv2d_backward_weight(work.errors.reshape(-1), work.first, height * width * P, work.images.reshape(-1), work.taps,
+                                   ((width * P, row), (P, pixel), (work.errors[0].size, piece)), (OH, OW, N),
+                                   (first, min(pieces(N), first + TOGETHER)), step.dw.weight.reshape(O, -1), step.dw.bias)
         if step.dx is not None:
             self.backward_input(step)
 
     def backward_input(self, step: Step) -> None:
-        """The gradient by x alone, from `work.error`: a convolution for each phase of the stride."""
+        """The gradient by x alone, from `work.errors`: a convolution for each phase of the stride."""
         work, (_, H, W, N) = step.work, step.dx.shape
         for phase in work.phases:
             gather(step.w.weight.reshape(-1), phase.index, phase.turned.reshape(-1))
-            conv2d(work.error.reshape(-1), phase.steps, phase.taps, phase.turned.reshape(-1),
+            conv2d(work.errors.reshape(-1), phase.steps, phase.taps, phase.turned.reshape(-1),
                    work.zeros.reshape(-1), work.free, step.dx.reshape(-1), H * W * N, phase.to, phase.sizes)
 
     def settings(self) -> str:
         return ", ".join((f"{self.filters}", *options(kernel=self.kernel, stride=self.stride, padding=self.padding)))
+
+
+def in_pieces(C: int, H: int, W: int, N: int, dtype) -> np.ndarray:
+    """Zeros for images of a batch of N as convolutions read them: (pieces, C, H, W, numbers of a piece)."""
+    return zeros((pieces(N), C, H, W, piece_size(N)), dtype)
 
 
 def phases(H, K, s, p):

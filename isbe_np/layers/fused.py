@@ -74,16 +74,17 @@ class FusedConv2D(Layer):
             return self.core.convolve(step, bounds)
         self.core.pad(step)
         work = step.work
-        kernels.conv2d_max_pool(work.image.reshape(-1), self.core.steps(step), work.taps, step.w.weight.reshape(-1),
+        kernels.conv2d_max_pool(work.images.reshape(-1), self.core.steps(step), work.taps, step.w.weight.reshape(-1),
                                 work.start.reshape(-1), bounds, self.size, work.room, step.y, work.winner)
 
     def prepare_backward(self, step: Step) -> None:
         self.core.plan_backward(step, None)
 
     def backward(self, step: Step) -> None:
-        _, height, width, P = step.work.error.shape
+        _, _, height, width, P = step.work.errors.shape
+        steps = height * width * P, width * P, P, step.work.errors[0].size
         kernels.max_pool_limits_backward(step.dy, step.y, step.work.winner, limits(self.activation, step.y.dtype), self.size,
-                                         step.work.error.reshape(-1), step.work.first, (height * width * P, width * P, P))
+                                         step.work.errors.reshape(-1), step.work.first, steps)
         self.core.backward_from_error(step)
 
 

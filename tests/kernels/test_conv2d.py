@@ -6,7 +6,6 @@ import pytest
 
 import isbe_np as isbe
 from isbe_np.kernels import conv2d as kernels
-from isbe_np.kernels.layout import pitch
 
 # N, C, H, W, O, kernel, stride, padding
 CASES = [
@@ -43,18 +42,24 @@ def test_backward(case, random, assert_close):
         assert_close(got, want, factor=4)
 
 
-@pytest.mark.parametrize("N, W", [(300, 7), (100, 90), (512, 9)], ids=["batch", "rows", "pitch"])
-def test_longer_than_one_piece(N, W, random, assert_close):
-    """A large batch is taken in pieces, and in the weights' gradient a long row too; pixels are not always side by side."""
-    assert 2 * kernels.PIECE < N or 2 * kernels.LINE < N * W
-    assert (pitch(N, 8) > N) == (N == 512)
-    net = isbe.Sequential((1, 3, W), isbe.Conv2D(5, 3, padding=1), dtype=np.float64)
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("N, W", [(300, 7), (100, 90), (256, 9)], ids=["rest", "rows", "pieces"])
+def test_longer_than_one_piece(N, W, padding, random, assert_close):
+    """A large batch lies in pieces, the last of them not always full, and in the weights' gradient a long row is cut too."""
+    assert (kernels.pieces(N) > kernels.TOGETHER) != (2 * kernels.LINE < N * W)
+    assert (N % kernels.PIECE == 0) == (N == 256)
+    net = isbe.Sequential((1, 3, W), isbe.Conv2D(5, 3, padding=padding), dtype=np.float64)
     x = random.normal(size=(N, 1, 3, W))
     w, b = (p.value for p in net.parameters())
-    assert_close(net.forward(x), naive.conv2d(x, w, b, (1, 1), (1, 1)))
-    dy = random.normal(size=(N, 5, 3, W))
-    net.backward(dy)
-    assert_close(net.parameters()[0].grad, naive.conv2d_backward(dy, x, w, (1, 1), (1, 1))[1], factor=10)
+    b[...] = random.normal(size=5)
+    y = net.forward(x)
+    assert_close(y, naive.conv2d(x, w, b, (1, 1), (padding, padding)))
+    dy = random.normal(size=y.shape)
+    wanted = naive.conv2d_backward(dy, x, w, (1, 1), (padding, padding))
+    for dx in (net.backward(dy), net.backward(dy, input_gradient=True)):
+        for got, want in zip((dx, *(p.grad for p in net.parameters())), wanted, strict=True):
+            if got is not None:
+                assert_close(got, want, factor=10)
 
 
 def test_infinite_pixel_reaches_only_its_windows(dtype):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isbe_np.kernels.finite import all_finite, squared_norm
-from isbe_np.kernels.layout import inside, lay, transpose
+from isbe_np.kernels.layout import inside, lay, lay_inside, transpose
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (16, 16), (17, 33), (1, 40), (40, 1), (5, 70)])
@@ -22,24 +22,25 @@ def test_transpose_into_longer_rows(dtype, random):
     assert (b[:, :20] == a.T).all() and (b[:, 20:] == 7).all()
 
 
-@pytest.mark.parametrize("P", [5, 8], ids=["rows", "pixels"])
-def test_lay_an_image_inside_a_larger_one(P, dtype, random):
-    """Whole rows where the batch fills the larger image's, else pixel by pixel; what is around stays."""
-    x, image = random.normal(size=(2, 3, 4, 5)).astype(dtype), np.full((2, 6, 9, P), 7, dtype)
-    places = inside(2, 3, 4, 5, image.shape, (1, 2))
+@pytest.mark.parametrize("P", [5, 2, 1], ids=["rows", "pieces", "each"])
+def test_images_are_laid_inside_larger_ones(P, dtype, random):
+    """Whole rows where the batch is in one piece, else each pixel's in pieces, the last of them perhaps smaller."""
+    x, images = random.normal(size=(2, 3, 4, 5)).astype(dtype), np.full((-(-5 // P), 2, 6, 9, P), 7, dtype)
+    places = inside(x.shape, images.shape, (1, 2))
     assert places.size == (6 if P == 5 else 24)
-    assert lay(x.reshape(places.size, -1), places, image.reshape(-1))
-    wanted = np.full_like(image, 7)
-    wanted[:, 1:4, 2:6, :5] = x
-    assert (image == wanted).all()
+    lay_inside(x, places, images)
+    wanted = np.full_like(images, 7)
+    for n in range(5):
+        wanted[n // P, :, 1:4, 2:6, n % P] = x[..., n]
+    assert (images == wanted).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_lay_tells_what_is_not_finite(bad, dtype):
     a, b = np.full((3, 50), np.finfo(dtype).max, dtype), np.zeros(150, dtype)
-    assert lay(a, np.arange(3) * 50, b) and (b == a.ravel()).all()
+    assert lay(a, np.arange(3) * 50, b, 50, 0) and (b == a.ravel()).all()
     a[1, 49] = bad
-    assert not lay(a, np.arange(3) * 50, b)
+    assert not lay(a, np.arange(3) * 50, b, 50, 0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
