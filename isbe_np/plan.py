@@ -39,11 +39,14 @@ def chains(nodes: list[Node], output: Node) -> list[list[Node]]:
 
 
 class Turn(Layer):
-    """Stores a value in the other layout: the step that a plan puts between two layers that differ."""
+    """Stores a value in the other layout: the step that a plan puts between two layers that differ.
 
-    def __init__(self, batch_last: bool):
+    With a single example both layouts are the same numbers in the same order: the other one is then a view.
+    """
+
+    def __init__(self, batch_last: bool, N: int):
         super().__init__()
-        self.to_last = batch_last
+        self.to_last, self.view = batch_last, N == 1
 
     def forward(self, step: Step) -> None:
         self.turn(step.x, step.y, self.to_last)
@@ -108,9 +111,10 @@ class Plan:
     def _slot(self, node: Node, batch_last: bool) -> Slot:
         """Where `node` is stored in this layout; a step that turns it is added at the first call."""
         if (node, batch_last) not in self.slots:
-            source, target = self.slots[node, not batch_last], self._store(node, batch_last)
+            source, turn = self.slots[node, not batch_last], Turn(batch_last, self.N)
+            target = self._store(node, batch_last, source.value if turn.view else None)
             step = Step([source.value], target.value, SimpleNamespace(), self.mode)
-            self.steps.append((Turn(batch_last), step, [source], target))
+            self.steps.append((turn, step, [source], target))
         return self.slots[node, batch_last]
 
     def _add(self, layer: Layer, chain: list[Node]) -> None:
@@ -131,7 +135,7 @@ class Plan:
 
     def take(self, batch: np.ndarray) -> bool:
         """Copy `batch` (N, ...) to where the first steps read it; False, and no copy to be used, if it is not all finite."""
-        if not self.input.batch_last:
+        if self.N == 1 or not self.input.batch_last:
             rows = batch.reshape(self.N, -1)
             return lay(rows, self.rows, self.input.value.reshape(-1), rows.shape[1], 0)
         if finite := all_finite(batch.reshape(-1)):

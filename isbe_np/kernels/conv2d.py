@@ -43,10 +43,10 @@ def tap_offsets(C, KH, KW, H, W, N):
     return (((c * H + k) * W + l) * N).ravel()
 
 
-@jit
+@jit(parallel=True)
 def gather(values, index, y):
     """y[i] = values[index[i]], all flat."""
-    for i in range(y.size):
+    for i in prange(y.size):
         y[i] = values[index[i]]
 
 
