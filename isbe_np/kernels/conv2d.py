@@ -126,12 +126,15 @@ def conv2d_backward_weight(dy, start, channel, x, taps, strides, sizes, span, dw
 
     dy flat, its first pixel at `start`, its channels `channel` numbers apart; x flat; taps (T,); strides ((dy's, x's) numbers
     from row to row, the same from pixel to pixel, and from piece to piece); sizes (OH, OW, N); span the
-    pieces (first, end) to add up: the first overwrites dw (O, T) and db (O,). A task owns the weights of a few output channels
-    for a part of the taps.
+    pieces (first, end) to add up, of which piece 0 overwrites dw (O, T) and db (O,). A task owns the weights of a few output
+    channels for a part of the taps.
     """
     (OH, OW, N), (O, T) = sizes, dw.shape
+    # The last piece may be smaller, and its rest is zeros.
     P = size_of_piece(N)
     down, right, across = strides
+    whole = right[0] == P and right[1] == P
+    rows, cuts, count, size = lines(OH, OW, P, whole)
     parts = (T + PART - 1) // PART
     band = 6 if O * parts >= 6 * TASKS else 3
     for task in prange(((O + band - 1) // band) * parts):
@@ -143,13 +146,10 @@ def conv2d_backward_weight(dy, start, channel, x, taps, strides, sizes, span, dw
                 if first == 0:
                     db[m] = 0
         for piece in range(span[0], span[1]):
-            M = min(N - P * piece, P)
-            whole = right[0] == M and right[1] == M
-            rows, cuts, count, size = lines(OH, OW, M, whole)
             for i in range(0, OH, rows):
                 for cut in range(cuts):
                     some = min(rows, OH - i) if whole else min(count, OW - cut * count)
-                    length = min(size, OW * M - cut * size) if whole else M
+                    length = min(size, OW * P - cut * size) if whole else P
                     p = start + piece * across[0] + i * down[0] + cut * (size if whole else count * right[0])
                     q = piece * across[1] + i * down[1] + cut * (size if whole else count * right[1])
                     if first == 0:

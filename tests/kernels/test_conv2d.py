@@ -42,20 +42,20 @@ def test_backward(case, random, assert_close):
         assert_close(got, want, factor=4)
 
 
-@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("padding, stride", [(0, 1), (1, 1), (1, (1, 2))])
 @pytest.mark.parametrize("N, W", [(300, 7), (100, 90), (256, 9)], ids=["rest", "rows", "pieces"])
-def test_longer_than_one_piece(N, W, padding, random, assert_close):
+def test_longer_than_one_piece(N, W, padding, stride, random, assert_close):
     """A large batch lies in pieces, the last of them not always full, and in the weights' gradient a long row is cut too."""
     assert (kernels.pieces(N) > kernels.TOGETHER) != (2 * kernels.LINE < N * W)
     assert (N % kernels.PIECE == 0) == (N == 256)
-    net = isbe.Sequential((1, 3, W), isbe.Conv2D(5, 3, padding=padding), dtype=np.float64)
+    net = isbe.Sequential((1, 3, W), isbe.Conv2D(10, 3, stride, padding), dtype=np.float64)
     x = random.normal(size=(N, 1, 3, W))
     w, b = (p.value for p in net.parameters())
-    b[...] = random.normal(size=5)
-    y = net.forward(x)
-    assert_close(y, naive.conv2d(x, w, b, (1, 1), (padding, padding)))
+    b[...] = random.normal(size=10)
+    y, moves = net.forward(x), (np.broadcast_to(stride, 2), (padding, padding))
+    assert_close(y, naive.conv2d(x, w, b, *moves))
     dy = random.normal(size=y.shape)
-    wanted = naive.conv2d_backward(dy, x, w, (1, 1), (padding, padding))
+    wanted = naive.conv2d_backward(dy, x, w, *moves)
     for dx in (net.backward(dy), net.backward(dy, input_gradient=True)):
         for got, want in zip((dx, *(p.grad for p in net.parameters())), wanted, strict=True):
             if got is not None:
