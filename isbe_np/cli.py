@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -21,7 +23,7 @@ from typing import NoReturn
 from isbe_np import datasets
 from isbe_np.checks import nearest, whole
 from isbe_np.environment import describe
-from isbe_np.heads import NORMALIZERS, ROUTES, Head
+from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, SGD, train
 from isbe_np.training.recipes import RECIPES
@@ -96,6 +98,21 @@ def _parser() -> argparse.ArgumentParser:
     trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
     _add_common(trainer, _train)
 
+    explainer = commands.add_parser("explain", help="one example step by step: every number from scores to error")
+    explainer._negative_number_matcher = re.compile(r"-(\d|\.\d|inf)")  # "-1,2" is a value too, not an option
+    explainer.add_argument("--scores", type=_numbers, nargs="+", required=True, metavar="X", help="such as 2,1,0.1")
+    explainer.add_argument("--target", type=_numbers, nargs="+", required=True, metavar="T",
+                           help="the label's number from 0, or a number for each class")
+    explainer.add_argument("--normalizer", default="softmax", help=f"{', '.join(NORMALIZERS)} (%(default)s)")
+    explainer.add_argument("--route", default="isbe", help=f"{', '.join(ROUTES)} (%(default)s)")
+    explainer.add_argument("--loss", help=f"what the first three routes differentiate: {', '.join(LOSSES)} (matching)")
+    explainer.add_argument("--dilation", type=_numbers, nargs="+", metavar="K", help="of softmax(K x), one or for each class")
+    explainer.add_argument("--smoothing", type=float, default=0.0, metavar="E",
+                           help="share of the target that is spread over all classes (%(default)s)")
+    explainer.add_argument("--dtype", default="float64", help="float32 or float64 (%(default)s)")
+    explainer.add_argument("--out", type=Path, metavar="DIR", help="folder for the same as a PNG figure")
+    _add_json(explainer, _explain)
+
     study = commands.add_parser("study", help="answer one question by measuring")
     study.add_argument("name", metavar="NAME", help="normalizers: which of them, with which loss, suit ISBE")
     _add_common(study, _study)
@@ -126,6 +143,14 @@ def _count(text: str) -> int:
         return whole("this option", int(text))
     except ValueError as fault:
         raise argparse.ArgumentTypeError(f"expects a whole number of at least 1; got {text}") from fault
+
+
+def _numbers(text: str) -> list[float]:
+    """An argument of numbers with commas between them."""
+    try:
+        return [float(part) for part in text.removesuffix(",").split(",")]
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"expects numbers with commas between them, such as 2,1,0.1; got {text!r}") from fault
 
 
 def _add_data(parser, default: str) -> None:
@@ -226,6 +251,24 @@ def _train(given) -> int:
     print(f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
           + (", interrupted" if history.stopped else ""))
     return INTERRUPTED if history.stopped else 0
+
+
+def _explain(given) -> int:
+    from isbe_np.explain import explain
+    from isbe_np.report import explanation_text
+    scores, target, dilation = ([number for part in parts or () for number in part]
+                                for parts in (given.scores, given.target, given.dilation))
+    label = int(target[0]) if target[0].is_integer() else target[0]
+    found = explain(scores, target if len(target) > 1 else label, given.normalizer, given.route, loss=given.loss,
+                    dilation=dilation[0] if len(dilation) == 1 else dilation or None, smoothing=given.smoothing,
+                    dtype=given.dtype)
+    _write_json(given, {"environment": describe(), **found.as_dict()})
+    print(explanation_text(found, shutil.get_terminal_size().columns))
+    if given.out is not None:
+        from isbe_np.plots import explanation_figure
+        explanation_figure(found).savefig(given.out / "explain.png", dpi=150)
+        print(f"Figure: {given.out / 'explain.png'}")
+    return 0
 
 
 def _study(given) -> int:

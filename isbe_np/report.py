@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from isbe_np.explain import Explanation
 from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Comparison
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 from isbe_np.studies.normalizers import Cell, NormalizerStudy
+
+# g = ∂loss/∂y, where a few characters hold it
+GRADIENTS = {"cross_entropy": "-t / y", "binary_cross_entropy": "(1-t)/(1-y)-t/y", "squared": "y - t"}
 
 
 def table(header: tuple[str, ...], rows: list[tuple], left: int = 1) -> str:
@@ -128,6 +137,81 @@ def _verdict(cell: Cell) -> str:
     if cell.verdict == "different":
         return f"different {cell.difference:.2g}, x {cell.size:.2g}"
     return f"equal {cell.difference:.0e}" + (" *" if cell.sentence else "")
+
+
+@dataclass
+class Row:
+    """One line: the array it belongs to and that array's shape (empty where a line goes on), what it is, a number a class."""
+
+    part: str
+    shape: str
+    what: str
+    numbers: np.ndarray
+
+
+def explanation_title(found: Explanation) -> str:
+    """What is explained, in one line."""
+    dilation = getattr(found.head.normalizer, "dilation", None)
+    k = "" if dilation is None else f", dilation {np.array2string(dilation, separator=', ')}"
+    return f"{found.name}{k}, loss {found.head.loss_name}, route {found.head.route}, {found.scores.dtype}"
+
+
+def explanation_rows(found: Explanation) -> list[list[Row]]:
+    """Every number in the order in which it is computed, in groups: from x to y and t, J, g, product, error."""
+    shape, chosen = f"({len(found.scores)},)", found.head.route
+    groups = [[Row("x", shape, "scores", found.scores), *(Row("", "", step, row) for step, row in found.steps.items()),
+               Row("y", shape, found.name, found.soft), Row("t", shape, "target", found.targets)]]
+    if found.jacobian is not None:
+        groups.append(_matrix("J", "J[{0}, i]", found.jacobian))
+    if found.gradient is not None:
+        groups.append([Row("g", shape, GRADIENTS.get(found.head.loss_name, "dloss/dy"), found.gradient)])
+    if found.terms is not None:
+        groups.append([*_matrix("Jt g", "J[{0}, i] g[{0}]", found.terms),
+                       *(Row("", shape, "sum over j", e) for route, e in found.errors.items() if route == "jacobian")])
+    groups.append([Row("e", shape, f"by {chosen}", found.error), Row("y - t", shape, "", found.errors["isbe"]),
+                   Row("", shape, "e - (y - t)", found.difference),
+                   *(Row("", "", f"by {route}", e) for route, e in found.errors.items() if route not in (chosen, "isbe"))])
+    return groups
+
+
+def _matrix(part: str, what: str, matrix: np.ndarray) -> list[Row]:
+    """A line for each row of a matrix (C, C)."""
+    return [Row("" if j else part, "" if j else f"{matrix.shape}", what.format(j), row) for j, row in enumerate(matrix)]
+
+
+def explanation_text(found: Explanation, width: int = 80) -> str:
+    """Every number under its class, in blocks of as many classes as `width` columns hold; then what they say."""
+    C, groups = len(found.scores), explanation_rows(found)
+    rows = [row for group in groups for row in group]
+    label = sum(max(len(getattr(row, part)) for row in rows) + 2 for part in ("part", "shape", "what"))
+    cell = 2 + max(len("class 0") + (C > 10), *(len(number(value)) for row in rows for value in row.numbers))
+    blocks = math.ceil(C / max(1, (width - label + 2) // cell))
+    parts = [explanation_title(found)]
+    for b in range(blocks):
+        classes = range(b * C // blocks, (b + 1) * C // blocks)
+        lines: list[tuple] = []
+        for group in groups:
+            lines += [("",) * (3 + len(classes))] * bool(lines)
+            lines += [(row.part, row.shape, row.what, *(number(row.numbers[j]) for j in classes)) for row in group]
+        parts.append(table(("", "shape", "", *(f"class {j}" for j in classes)), lines, left=3))
+    return "\n\n".join([*parts, "\n".join(wrapped(f"- {sentence}", min(width, 100)) for sentence in found.sentences)])
+
+
+def wrapped(sentence: str, width: int) -> str:
+    """A sentence in lines of at most so many characters, those after the first two further in; no y - t is torn apart."""
+    whole = re.sub(r"(?<=\w) ([-=]) (?=\w)", "\xa0\\1\xa0", sentence)
+    return textwrap.fill(whole, width, subsequent_indent="  ", break_on_hyphens=False).replace("\xa0", " ")
+
+
+def number(value: float) -> str:
+    """A number in some nine characters; whole ones without decimals, so that an exact 0 or 1 is told from a rounded one."""
+    value = float(value)
+    size = abs(value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else str(value)
+    if size < 1e5 and value == int(value):
+        return str(int(value))
+    return f"{value:.4f}" if 1e-3 <= size < 100 else f"{value:.2f}" if 100 <= size < 1e5 else f"{value:.1e}"
 
 
 def write_json(path: str | os.PathLike, result: dict) -> None:

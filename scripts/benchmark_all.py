@@ -2,7 +2,7 @@
 
     python scripts/benchmark_all.py [--quick] [--out FILE] [--json FILE]
 
-Close everything else first: it takes some twenty minutes, and what runs besides is in the figures. With --quick few rounds of
+Close everything else first: it takes some half an hour, and what runs besides is in the figures. With --quick few rounds of
 few cases show within minutes that all runs; its figures mean little, and the file says so. --json keeps all figures in a file.
 A benchmark that fails is reported in its section, and the exit code is then 1; a script that is not there is left out.
 """
