@@ -123,6 +123,7 @@ def test_dilation_is_the_factor_between_gradient_and_error():
     assert "Routes 'jacobian', 'factored' and 'fused' send k (y - t)" in words(found)
     each = explain(SCORES, 1, route="jacobian", dilation=[1, 2, 3])
     assert each.error == pytest.approx(np.array([1, 2, 3]) * each.errors["isbe"])
+    assert each.terms.sum(axis=0) == pytest.approx(each.error)  # J is not symmetric here
 
 
 @pytest.mark.parametrize(("normalizer", "wanted"), [("softmax", [0.8, 0.1, 0.1]), ("tanh", [0.6, -0.8, -0.8])])
@@ -187,7 +188,8 @@ def test_what_cannot_be_explained_is_refused(arguments, options, says):
 
 
 @pytest.mark.parametrize(("value", "text"), [
-    (0, "0"), (-0.0, "0"), (1, "1"), (1 - 1e-9, "1.0000"), (-0.3410, "-0.3410"), (123.456, "123.46"), (-1e38, "-1.0e+38"),
+    (0, "0"), (-0.0, "0"), (1, "1"), (1 - 1e-9, "1.0000"), (-0.3410, "-0.3410"), (12.34567, "12.3457"),
+    (123.456, "123.46"), (-1e38, "-1.0e+38"),
     (1.4e-87, "1.4e-87"), (0.0009, "9.0e-04"), (np.inf, "inf"), (-np.inf, "-inf"), (np.nan, "NaN"), (200, "200")])
 def test_numbers_are_short_and_exact_ones_are_told_from_rounded_ones(value, text):
     assert number(value) == text and len(text) <= 9

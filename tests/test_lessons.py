@@ -278,7 +278,10 @@ class Terminal:
                 self.press(again)
             found += part or b""
         text = found.decode().replace("\r\n", "\n")
-        assert end in text, f"{end!r} was not shown, but {text!r}"
+        if end not in text:
+            self.process.kill()
+            self.process.wait()
+            pytest.fail(f"{end!r} was not shown, but {text!r}")
         return text
 
     def press(self, keys):

@@ -9,8 +9,6 @@ project = "isbe_np"
 html_title = "isbe_np"
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery", "site_docstrings", "site_math",
               "site_solutions"]
-exclude_patterns = ["generated/*"]
-suppress_warnings: list[str] = []
 
 html_theme = "furo"
 html_math_renderer = "mathml"
@@ -22,6 +20,8 @@ html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
+highlight_language = "text"  # what is merely indented is a formula or a picture
+smartquotes = False  # "isbe" is a string
 pygments_style, pygments_dark_style = "friendly", "monokai"
 
 add_module_names = False
@@ -49,5 +49,5 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "nested_sections": False,
-    "min_reported_time": 0,
+    "write_computation_times": False,  # a page that loads its table from elsewhere
 }

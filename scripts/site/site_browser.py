@@ -22,8 +22,8 @@ def start(profile: str):
     except ImportError:
         webdriver = None
     if not (program and driver and webdriver):
-        raise RuntimeError("build_site --browser needs Chromium, its driver and the package selenium, and not all are installed: "
-                           "on Debian, apt-get install chromium chromium-driver; pip install selenium")
+        raise RuntimeError("build_site --browser needs Chromium, its driver and the package selenium, and not all are there; "
+                           "on Debian: apt-get install chromium chromium-driver, and pip install selenium")
     options = webdriver.ChromeOptions()
     options.binary_location = program
     for option in (*OPTIONS, f"--user-data-dir={profile}"):

@@ -8,6 +8,7 @@ where that name has a page, and else is set as code. All else that would be mark
 import inspect
 import re
 from functools import cache
+from importlib import import_module
 
 import isbe_np
 
@@ -69,11 +70,14 @@ def inline(text: str, link=lambda name: None) -> str:
 
 @cache
 def pages() -> dict[str, str]:
-    """Every public name, and the path under which the site documents it: the shortest by which users reach it."""
-    names = {name: f"isbe_np.{name}" for name in isbe_np.__all__ if not inspect.ismodule(getattr(isbe_np, name))}
+    """Every public name, and the path under which the site documents it: that of the package or module it belongs to."""
+    names = {}
     for module in MODULES:
-        for name in __import__(f"isbe_np.{module}", fromlist=["*"]).__all__:
-            names.setdefault(name, f"isbe_np.{module}.{name}")
+        for name in import_module(f"isbe_np.{module}").__all__:
+            names[name] = f"isbe_np.{module}.{name}"
+    for name in isbe_np.__all__:
+        if name not in names and not inspect.ismodule(getattr(isbe_np, name)):
+            names[name] = f"{getattr(isbe_np, name).__module__}.{name}"
     return names
 
 
@@ -84,9 +88,12 @@ def target_of(name: str, parameters=()) -> str | None:
         return None
     if name in known or name in known.values():
         return known.get(name, name)
+    if name.startswith("isbe_np.") and name.rpartition(".")[2] in isbe_np.__all__:
+        return known.get(name.rpartition(".")[2])
     owner, _, method = name.rpartition(".")
     if owner in known:
-        found = getattr(eval(known[owner], {"isbe_np": isbe_np}), method, None)
+        module, _, name = known[owner].rpartition(".")
+        found = getattr(getattr(import_module(module), name), method, None)
         if getattr(found, "__doc__", None) and (inspect.isfunction(found) or isinstance(found, property)):
             return f"{known[owner]}.{method}"
     return None
@@ -105,7 +112,7 @@ def convert(app, what, name, obj, options, lines):
 
 
 def find(app, env, node, contnode):
-    """For Sphinx's event missing-reference: isbe_np.graph.Graph, as annotations have it, is documented as isbe_np.Graph."""
+    """For Sphinx's event missing-reference: isbe_np.heads.head.Head, as annotations have it, stands in isbe_np.heads."""
     target = str(node.get("reftarget", ""))
     known = pages().get(target.rpartition(".")[2])
     if node.get("refdomain") != "py" or known is None or not target.startswith("isbe_np.") or target == known:

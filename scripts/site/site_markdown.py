@@ -8,7 +8,7 @@ FOLD = 30  # a longer block is shown only when asked for
 
 
 def to_rst(markdown: str) -> str:
-    """The text without its title; a fenced block of more than `FOLD` lines is folded away."""
+    """The text without its title, for a place below a section; a fenced block of more than `FOLD` lines is folded away."""
     out: list[str] = []
     for part in re.split(r"^(```\w*\n.*?^```$)", markdown, flags=re.MULTILINE | re.DOTALL):
         if part.startswith("```"):
@@ -16,7 +16,7 @@ def to_rst(markdown: str) -> str:
             continue
         for block in filter(None, (block.strip("\n") for block in part.split("\n\n"))):
             if heading := re.match(r"(#+) (.*)", block):
-                out += [heading[2], ("=", "-", "~")[len(heading[1]) - 2] * len(heading[2]), ""] if len(heading[1]) > 1 else []
+                out += [heading[2], "~^"[len(heading[1]) - 2] * len(heading[2]), ""] if len(heading[1]) > 1 else []
             elif block.startswith("|"):
                 out += _table(block.split("\n"))
             else:
