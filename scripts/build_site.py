@@ -3,8 +3,9 @@
     python scripts/build_site.py [--out DIR] [--browser [DIR]]
 
 It needs the extra [site], and no network once that is installed. Sphinx's warnings are errors; then every internal link is
-checked. With --browser every page is opened in headless Chromium too, and any message on its console is an error; pictures
-of the pages go to DIR. Sphinx works on copies in a temporary folder, so that nothing but DIR is written.
+checked. With --browser every page is opened in headless Chromium too, at a desk's width and at a phone's: any message on its
+console is an error, and so is a page wider than its screen; pictures of the pages go to DIR. Sphinx works
+on copies in a temporary folder, so that nothing else is written.
 """
 
 import argparse
@@ -65,10 +66,16 @@ def run_sphinx(source: Path, pages: Path, doctrees: Path) -> int:
     return subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL).returncode
 
 
-def lessons_without_page(out: Path) -> list[str]:
-    """A sentence for each tutorial that the gallery left out."""
-    return [f"{script.name} has no page" for script in sorted((ROOT / "tutorials").glob("plot_*.py"))
-            if not (out / "gallery" / f"{script.stem}.html").exists()]
+def faults_of_lessons(out: Path) -> list[str]:
+    """A sentence for each tutorial that the gallery left out, or that lost its figures or the folding of its solutions."""
+    found = []
+    for script in sorted((ROOT / "tutorials").glob("plot_*.py")):
+        page = out / "gallery" / f"{script.stem}.html"
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        wanted = {"page": "<h1>", "figure": f"sphx_glr_{script.stem}_001.png",
+                  "folded solutions": "<details class='solutions'>"}
+        found += [f"gallery/{page.name} has no {what}" for what, mark in wanted.items() if mark not in text]
+    return found
 
 
 def replace(out: Path, pages: Path) -> None:
@@ -88,8 +95,8 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     out, start = options.out.resolve(), time.monotonic()
     if absent := missing():
-        print(f"build_site needs the extra [site], and {', '.join(absent)} is not installed: pip install -e \".[site]\"",
-              file=sys.stderr)
+        print(f"build_site needs the extra [site], and not all of it is installed (missing: {', '.join(absent)}): "
+              'pip install -e ".[site]"', file=sys.stderr)
         return 2
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).exists())):
         print(f"build_site replaces its output, and {out} holds something else than a site; name another --out.",
@@ -101,7 +108,7 @@ def main(arguments=None) -> int:
             print("build_site: Sphinx found faults, told above.", file=sys.stderr)
             return 1
         replace(out, pages)
-    found = lessons_without_page(out) + site_pages.problems(out)
+    found = faults_of_lessons(out) + site_pages.problems(out)
     count = len(list(out.rglob("*.html")))
     print(f"{out}: {count} pages in {time.monotonic() - start:.0f} s", flush=True)
     if options.browser and not found:

@@ -163,10 +163,22 @@ def test_a_fault_in_a_style_sheet_is_found(site):
     assert site_pages.problems(site) == ["a.css: 'https://else.where/f.woff2' is loaded from elsewhere"]
 
 
+def test_a_lesson_that_lost_its_figures_or_folds_is_found(tmp_path):
+    (tmp_path / "gallery").mkdir()
+    scripts = sorted((ROOT / "tutorials").glob("plot_*.py"))
+    for script in scripts[1:]:
+        text = f"<h1><img src='sphx_glr_{script.stem}_001.png'><details class='solutions'>"
+        (tmp_path / "gallery" / f"{script.stem}.html").write_text(text if script != scripts[1] else "<h1>", encoding="utf-8")
+    one, two = (f"gallery/{script.stem}.html has no" for script in scripts[:2])
+    assert build_site.faults_of_lessons(tmp_path) == [f"{one} page", f"{one} figure", f"{one} folded solutions",
+                                                      f"{two} figure", f"{two} folded solutions"]
+
+
 def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(build_site.importlib.util, "find_spec", lambda name: None if name == "furo" else object())
     assert build_site.main([]) == 2
-    assert capsys.readouterr().err == 'build_site needs the extra [site], and furo is not installed: pip install -e ".[site]"\n'
+    assert capsys.readouterr().err == ('build_site needs the extra [site], and not all of it is installed (missing: furo): '
+                                       'pip install -e ".[site]"\n')
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(monkeypatch, capsys, tmp_path):

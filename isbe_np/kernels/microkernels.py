@@ -15,6 +15,9 @@ With 64-byte registers a vector is four of them: 24 of the 32 registers hold the
 then takes 4 + 6 loads and 24 multiply-adds. Such a processor can do two loads and two multiply-adds a cycle, so that it waits
 for arithmetic and not for memory: a simple loop, ``y[n] += w * x[n]``, does two loads and a store for each multiply-add.
 
+What is left beside the last whole vector goes by one register at a time, for eight rows, of which each waits for its last
+multiply-add: fewer would leave the processor idle.
+
 A convolution's offsets are those of the filter's taps, a matrix product's those of a matrix's rows. Where start[r, n] lies is
 said by `origin` = (place of start[0, 0], from row to row, from number to number: 0 or 1): with (0, 1, 0) a bias for each row,
 written down as often as a vector has lanes; with (0, 0, 1) one for each column.

@@ -19,6 +19,7 @@ html_favicon = "static/icon.svg"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
+html_show_search_summary = False  # it would fetch pages, which a browser refuses for files on a disk
 html_theme_options = {"navigation_with_keys": True}
 highlight_language = "text"  # what is merely indented is a formula or a picture
 smartquotes = False  # "isbe" is a string

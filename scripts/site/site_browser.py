@@ -9,6 +9,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars")
 SCREENS = {"desk": (1280, 900, False), "phone": (390, 844, True)}
+WORD = "Jacobian"
 TALLEST = 6000  # pixels of a page in its picture
 WIDE = """return [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 &&
     document.documentElement.scrollWidth > innerWidth + 1).slice(0, 3).map(e => e.tagName + "." + e.className)"""
@@ -50,6 +51,7 @@ def problems(root: Path, pictures: Path) -> list[str]:
                     if "_modules" not in page.parts:
                         _picture(browser, pictures / f"{name.removesuffix('.html').replace('/', '-')}-{screen}.png")
                     found += [f"{name} ({screen}): {fault}" for fault in faults]
+            found += _search(browser, root / "search.html")
         finally:
             browser.quit()
     return found
@@ -64,6 +66,19 @@ def _open(browser, page, screen):
     browser.get(page.as_uri())
     messages = [entry["message"] for entry in browser.get_log("browser")]
     return messages + [f"wider than the screen: {where}" for where in browser.execute_script(WIDE)]
+
+
+def _search(browser, page):
+    """What is wrong with the search, which has to work from a disk too."""
+    from selenium.common.exceptions import TimeoutException
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(f"{page.as_uri()}?q={WORD}")
+    try:
+        WebDriverWait(browser, 20).until(lambda _: browser.find_elements("css selector", "#search-results li a"))
+    except TimeoutException:
+        return [f"search.html finds no page with the word {WORD!r}"]
+    return [f"search.html: {entry['message']}" for entry in browser.get_log("browser")]
 
 
 def _resize(browser, width, height, mobile):

@@ -104,6 +104,10 @@ def test_keys_step_through_the_product(page):
     assert shown(page, "Jᵀ g") == pytest.approx(shown(page, "y − t"))
     press(page, key("HOME"))
     assert text(page, "#words").startswith("Step 0 of 9")
+    page.find_element("tag name", "h1").click()  # with no button in focus the keys are the page's
+    press(page, " ", key("ARROW_RIGHT"), " ", key("ARROW_LEFT"), " ")
+    assert text(page, "#words").startswith("Step 3 of 9")
+    press(page, key("HOME"))
     click(page, "Play")
     until(page, lambda: text(page, "#words").startswith("Step 2 of 9"))
     click(page, "Pause")
@@ -210,8 +214,8 @@ def test_no_screen_needs_sideways_scrolling_or_cuts_numbers(page, resize, width)
 
     def check(what):
         wide = page.execute_script("""return [...document.querySelectorAll("body *")].filter(n => n.getClientRects().length &&
-            !n.closest("svg, #live") && (n.getBoundingClientRect().right > arguments[0] + 0.5 || n.matches("td, th") && n.scrollWidth >
-            n.clientWidth + 1)).map(n => n.outerHTML.slice(0, 120))""", width)
+            !n.closest("svg, #live") && (n.getBoundingClientRect().right > arguments[0] + 0.5 ||
+            n.matches("td, th") && n.scrollWidth > n.clientWidth + 1)).map(n => n.outerHTML.slice(0, 120))""", width)
         assert wide == [] and page.execute_script("return document.documentElement.scrollWidth") <= width, what
     for setting in settings:
         visit(page, setting)

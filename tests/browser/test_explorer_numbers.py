@@ -23,7 +23,7 @@ def draw_scores(random, dtype):
     """Scores of every size and number of classes, ties and corners, gaps on both sides of every underflow, and the far end."""
     far = FAR[dtype]
     drawn = [random.normal(size=C) * scale for C in range(2, 7) for scale in (0.3, 1, 3, 10, 30) for _ in range(2)]
-    gaps = [scores for gap in (17, 40, 80, 120, 700, 800) for scores in ([gap, 0], [0, gap, gap], [-gap, gap / 3, 1])]
+    gaps = [scores for gap in (17, 40, 80, 95, 120, 700, 720, 800) for scores in ([gap, 0], [0, gap, gap], [-gap, gap / 3, 1])]
     return [*drawn, *CORNERS, *gaps, [far, -far, 0], [far, far, -far], [-far] * 3]
 
 
@@ -116,6 +116,9 @@ def test_numbers_are_those_of_the_package(page, fixtures, name, dtype):
         assert_same("error", c["error"], got["error"], bound, 0, c)
         assert_same("all, soft scores", c["soft"], all_of_it["y"], wide, 8 * least, c)
         assert_same("all, error", c["error"], all_of_it["e"], wide, wide, c)
+        values = np.concatenate([unspell(v).ravel() for v in all_of_it.values() if v is not None])
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(values, values.astype(dtype), err_msg=f"rounded to {dtype}: {c}")
         assert_same("slope", c["slope"], got["slope"], 1e-12, 1e-12 * max(1, max(map(abs, unspell(c["error"])))), c)
         if "loss" in c:
             assert_same("loss", c["loss"], got["loss"], 1e-12, 1e-12, c)
