@@ -6,14 +6,10 @@ from pathlib import Path
 import pytest
 
 PAGE = Path(__file__).parents[2] / "tutorials" / "explorer.html"
-HOW = ("Install Chromium with its driver (on Debian: apt-get install chromium chromium-driver) and `pip install selenium`, or "
-       "leave out `-m browser`.")
+HOW = ('Install Chromium with its driver (on Debian: apt-get install chromium chromium-driver) and '
+       'pip install -e ".[browser]", or leave out -m browser.')
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars")
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "browser: the explorer in headless Chromium, run by `pytest -m browser`")
 
 
 def find(*names):

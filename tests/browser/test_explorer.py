@@ -84,6 +84,22 @@ def test_dragging_a_slider_changes_what_is_shown(page):
     assert float(by(page, "#rows input[type=number]")[2].get_property("value")) == pytest.approx(score - 0.1)
 
 
+def test_a_finger_drags_a_slider(page, resize):
+    resize(360, 740)
+    page.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        x, y, high = page.execute_script("""const slider = document.querySelector("#rows input[type=range]");
+            slider.scrollIntoView({ block: "center" }); const box = slider.getBoundingClientRect();
+            return [box.left + box.width * 0.7, box.top + box.height / 2, box.height];""")
+        assert high >= 44, "a finger needs room"
+        for kind, points in (("touchStart", [x]), ("touchMove", [x - 10]), ("touchMove", [x - 60]), ("touchEnd", [])):
+            page.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": p, "y": y} for p in points]})
+        score = float(by(page, "#rows input[type=number]")[0].get_property("value"))
+        assert score < 1 and shown(page, "y − t")[0] == pytest.approx(1 / (1 + np.exp(1 - score) + np.exp(0.1 - score)) - 1)
+    finally:
+        page.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
 def test_keys_step_through_the_product(page):
     click(page, "Step through the product")
     J = isbe.softmax_jacobian(isbe.Head().forward(np.array([[2, 1, 0.1]])))[0]
