@@ -1,0 +1,146 @@
+"""The commands that compute and learn: compare, train, explain, study."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from isbe_np import datasets
+from isbe_np.checks import nearest
+from isbe_np.cli.options import INTERRUPTED, add_common, add_data, add_json, count, numbers, second_process, write_json
+from isbe_np.environment import describe
+from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES, Head
+from isbe_np.networks import NETWORKS
+from isbe_np.training import SCHEDULES, SGD, train
+from isbe_np.training.recipes import RECIPES
+
+
+def add(commands) -> None:
+    """Add these commands to the parser."""
+    compare = commands.add_parser("compare", help="do the four routes agree, what does each cost, do two train alike")
+    add_data(compare, "digits")
+    compare.add_argument("--net", default="lenet5",
+                         help=f"network to time and train: {', '.join(NETWORKS)} (%(default)s)")
+    compare.add_argument("--routes", nargs=2, default=["isbe", "fused"], metavar="ROUTE",
+                         help=f"the two to train by, of {', '.join(ROUTES)} (isbe fused)")
+    compare.add_argument("--epochs", type=count, default=2, help="of each training (%(default)s)")
+    compare.add_argument("--batch-size", type=count, default=128, help="(%(default)s)")
+    compare.add_argument("--images", type=count, nargs=2, default=[10000, 2000], metavar=("TRAIN", "TEST"),
+                         help="how many images to train and to test on (10000 2000)")
+    compare.add_argument("--rounds", type=count, default=40, help="timed rounds of a training step (%(default)s)")
+    compare.add_argument("--out", type=Path, metavar="DIR", help="folder for PNG figures")
+    add_common(compare, _compare)
+
+    trainer = commands.add_parser("train", help="train a network; what is not given comes from the network's recipe")
+    add_data(trainer, "digits")
+    trainer.add_argument("--net", default="lenet5", help=f"{', '.join(NETWORKS)} (%(default)s)")
+    trainer.add_argument("--normalizer", default="softmax", help=f"{', '.join(NORMALIZERS)} (%(default)s)")
+    trainer.add_argument("--route", default="isbe", help=f"{', '.join(ROUTES)} (%(default)s)")
+    trainer.add_argument("--epochs", type=count)
+    trainer.add_argument("--batch-size", type=count)
+    trainer.add_argument("--learning-rate", type=float, help="the schedule's peak")
+    trainer.add_argument("--weight-decay", type=float)
+    trainer.add_argument("--schedule", help=", ".join(SCHEDULES))
+    trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
+    add_common(trainer, _train)
+
+    explainer = commands.add_parser("explain", help="one example step by step: every number from scores to error")
+    explainer._negative_number_matcher = re.compile(r"-(\d|\.\d|inf)")  # "-1,2" is a value too, not an option
+    explainer.add_argument("--scores", type=numbers, nargs="+", required=True, metavar="X", help="such as 2,1,0.1")
+    explainer.add_argument("--target", type=numbers, nargs="+", required=True, metavar="T",
+                           help="the label's number from 0, or a number for each class")
+    explainer.add_argument("--normalizer", default="softmax", help=f"{', '.join(NORMALIZERS)} (%(default)s)")
+    explainer.add_argument("--route", default="isbe", help=f"{', '.join(ROUTES)} (%(default)s)")
+    explainer.add_argument("--loss", help=f"what the first three routes differentiate: {', '.join(LOSSES)} (matching)")
+    explainer.add_argument("--dilation", type=numbers, nargs="+", metavar="K", help="of softmax(K x), one or for each class")
+    explainer.add_argument("--smoothing", type=float, default=0.0, metavar="E",
+                           help="share of the target that is spread over all classes (%(default)s)")
+    explainer.add_argument("--dtype", default="float64", help="float32 or float64 (%(default)s)")
+    explainer.add_argument("--out", type=Path, metavar="DIR", help="folder for the same as a PNG figure")
+    add_json(explainer, _explain)
+
+    study = commands.add_parser("study", help="answer one question by measuring")
+    study.add_argument("name", metavar="NAME", help="normalizers: which of them, with which loss, suit ISBE")
+    add_common(study, _study)
+
+
+def _compare(given) -> int:
+    from isbe_np.report import comparison_text
+    from isbe_np.studies.compare import compare
+    nearest("--net", given.net, tuple(NETWORKS))
+    for route in given.routes:
+        nearest("--routes", route, ROUTES)
+    images = dict(zip(("train", "test"), given.images, strict=True))
+    data = datasets.load(given.data, given.data_dir, **images)
+    with second_process() as executor:
+        found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds,
+                        executor=executor)
+    write_json(given, found.as_dict())
+    print(comparison_text(found))
+    if given.out is not None:
+        from isbe_np import plots
+        for name, figure in (("agreement", plots.agreement_figure(found.agreements)),
+                             ("cost", plots.cost_figure(found.heads, found.steps)),
+                             ("training", plots.training_figure(found.twins))):
+            figure.savefig(given.out / f"{name}.png", dpi=150)
+            print(f"Figure: {given.out / name}.png")
+    if any(twin.history.stopped == "interrupted" for twin in found.twins):
+        return INTERRUPTED
+    for twin in found.twins:
+        if twin.history.diagnosis:
+            print(f"isbe compare: by route {twin.route}: {twin.history.diagnosis}", file=sys.stderr)
+    return 0 if all(a.within for a in found.agreements) and not any(t.history.stopped for t in found.twins) else 1
+
+
+def _train(given) -> int:
+    recipe = RECIPES[nearest("--net", given.net, tuple(NETWORKS))]
+    chosen = {name: getattr(recipe, name) if getattr(given, name) is None else getattr(given, name)
+              for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "schedule")}
+    nearest("--schedule", chosen["schedule"], tuple(SCHEDULES))
+    head = Head(given.normalizer, given.route)
+    optimizer = SGD(chosen["learning_rate"], momentum=recipe.momentum, weight_decay=chosen["weight_decay"])
+    data = datasets.load(given.data, given.data_dir)
+    net = NETWORKS[given.net](seed=given.seed)
+    print(f"{given.net} on {data.source}\n{head}, SGD with momentum {recipe.momentum}, "
+          + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items()) + f", seed {given.seed}")
+    history = train(net, head, data, chosen["epochs"], chosen["batch_size"], optimizer, given.seed, chosen["schedule"],
+                    loss=given.loss)
+    write_json(given, {"environment": describe(), "network": given.net, "data": data.source, "head": repr(head),
+                        "seed": given.seed, **chosen, "history": history.as_dict()})
+    if history.stopped == "diverged":
+        print(history.diagnosis, file=sys.stderr)
+        return 1
+    reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
+    print(f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
+          + (", interrupted" if history.stopped else ""))
+    return INTERRUPTED if history.stopped else 0
+
+
+def _explain(given) -> int:
+    from isbe_np.explain import explain
+    from isbe_np.report import explanation_text
+    scores, target, dilation = ([number for part in parts or () for number in part]
+                                for parts in (given.scores, given.target, given.dilation))
+    label = int(target[0]) if target[0].is_integer() else target[0]
+    found = explain(scores, target if len(target) > 1 else label, given.normalizer, given.route, loss=given.loss,
+                    dilation=dilation[0] if len(dilation) == 1 else dilation or None, smoothing=given.smoothing,
+                    dtype=given.dtype)
+    write_json(given, {"environment": describe(), **found.as_dict()})
+    print(explanation_text(found, shutil.get_terminal_size().columns))
+    if given.out is not None:
+        from isbe_np.plots import explanation_figure
+        explanation_figure(found).savefig(given.out / "explain.png", dpi=150)
+        print(f"Figure: {given.out / 'explain.png'}")
+    return 0
+
+
+def _study(given) -> int:
+    from isbe_np.report import normalizers_text
+    from isbe_np.studies.normalizers import normalizers
+    nearest("NAME", given.name, ("normalizers",))
+    found = normalizers(seed=given.seed)
+    write_json(given, {"environment": describe(), **found.as_dict()})
+    print(normalizers_text(found))
+    return 0

@@ -1,0 +1,100 @@
+"""The commands about data and the machine: data, warmup, info."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from isbe_np import datasets
+from isbe_np.checks import nearest
+from isbe_np.cli.options import add_json, count, second_process, write_json
+from isbe_np.environment import describe
+from isbe_np.networks import NETWORKS
+from isbe_np.training.recipes import RECIPES
+
+# The parts of `Memory`, as `isbe info --net` explains them.
+PARTS = {"parameters": "weights and biases, and their gradients",
+         "slots": "what SGD with momentum remembers of each of them",
+         "values": "of all layers, for the whole batch",
+         "errors": "the gradients by those values",
+         "work": "what layers keep for themselves: bordered images, winners of pooling"}
+
+
+def add(commands) -> None:
+    """Add these commands to the parser."""
+    data = commands.add_parser("data", help="fetch, verify or list data sets")
+    data.add_argument("action", choices=["fetch", "verify", "list"])
+    data.add_argument("name", nargs="?", help="data set, for fetch and verify")
+    data.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets")
+    add_json(data, _data)
+
+    warmup = commands.add_parser("warmup", help="compile all kernels now, so that no first step waits for the compiler")
+    warmup.add_argument("--nets", nargs="+", default=list(NETWORKS), metavar="NET",
+                        help=f"networks, of {', '.join(NETWORKS)} (all)")
+    warmup.add_argument("--dtype", default="both", help="float32, float64 or both (%(default)s)")
+    add_json(warmup, _warmup)
+
+    info = commands.add_parser("info", help="versions, threads and caches; or a network's layers and memory")
+    info.add_argument("--net", help=f"the network to tell of instead: {', '.join(NETWORKS)}")
+    info.add_argument("--batch", "--batch-size", type=count, metavar="N",
+                      help="examples in a batch, which decide the memory (that of the network's recipe)")
+    add_json(info, _info)
+
+
+def _data(given) -> int:
+    from isbe_np.report import table
+    if given.action == "list":
+        if given.name is not None:
+            raise ValueError(f"list shows every data set and takes no name; got {given.name!r}. Leave it out.")
+        rows = datasets.available(given.data_dir)
+        print(table(("name", "what", "where"), [(r.name, r.description, r.found or "not here") for r in rows], left=3))
+        write_json(given, {r.name: {"description": r.description, "found": r.found} for r in rows})
+        return 0
+    if given.name is None:
+        raise ValueError(f"{given.action} expects the name of a data set, one of {', '.join(datasets.NAMES)}; "
+                         f"got none.")
+    if given.action == "fetch":
+        for path in datasets.fetch(given.name, given.data_dir):
+            print(path)
+    reports = datasets.verify(given.name, given.data_dir)
+    print("\n".join(report.sentence for report in reports)
+          or f"{given.name} needs no files: it is drawn when asked for.")
+    write_json(given, {str(r.path): {"ok": r.ok, "expected": r.expected, "got": r.got} for r in reports})
+    return 0 if all(report.ok for report in reports) else 1
+
+
+def _warmup(given) -> int:
+    from isbe_np.warmup import DTYPES, warm_up
+    nearest("--dtype", given.dtype, (*DTYPES, "both"))
+    for name in given.nets:
+        nearest("--nets", name, tuple(NETWORKS))
+    with second_process() as executor:
+        done = warm_up(tuple(given.nets), DTYPES if given.dtype == "both" else (given.dtype,), executor=executor)
+    write_json(given, vars(done))
+    print(done.sentence())
+    return 0
+
+
+def _info(given) -> int:
+    from isbe_np.report import environment_text
+    if given.net is not None:
+        return _network_info(given)
+    if given.batch is not None:
+        raise ValueError(f"--batch is for the memory of a network, and there is no --net; got {given.batch}. Add --net, "
+                         f"one of {', '.join(NETWORKS)}.")
+    print(environment_text(describe()))
+    write_json(given, describe())
+    return 0
+
+
+def _network_info(given) -> int:
+    from isbe_np.report import table
+    recipe = RECIPES[nearest("--net", given.net, tuple(NETWORKS))]
+    batch = given.batch or recipe.batch_size
+    net = NETWORKS[given.net]()
+    memory = net.memory(batch)
+    bytes_of = {**vars(memory), "total": memory.total}
+    print(f"{net.summary()}\n\nMemory of a training step, batch of {batch:,}\n")
+    print(table(("part", "what for", "MB"), [(part, PARTS.get(part, ""), f"{count / 1e6:,.2f}")
+                                             for part, count in bytes_of.items()], left=2))
+    write_json(given, {"environment": describe(), "network": given.net, "batch_size": batch, "memory": bytes_of})
+    return 0

@@ -1,0 +1,83 @@
+"""What several commands have in common: kinds of arguments, where results go, a second process to compile in."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import signal
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from isbe_np import datasets
+from isbe_np.checks import whole
+
+DONE, WENT_WRONG, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit codes
+
+
+def count(text: str) -> int:
+    """An argument that counts something, at least 1."""
+    try:
+        return whole("this option", int(text))
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"expects a whole number of at least 1; got {text}") from fault
+
+
+def numbers(text: str) -> list[float]:
+    """An argument of numbers with commas between them."""
+    try:
+        return [float(part) for part in text.removesuffix(",").split(",")]
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"expects numbers with commas between them, such as 2,1,0.1; got {text!r}") from fault
+
+
+def add_data(parser, default: str) -> None:
+    """Options that choose a data set."""
+    parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} (%(default)s)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
+
+
+def add_common(parser, run) -> None:
+    """A seed, a file for the results, and the function that runs the command."""
+    parser.add_argument("--seed", type=int, default=0, help="of the parameters and the batches (%(default)s)")
+    add_json(parser, run)
+
+
+def add_json(parser, run) -> None:
+    """A file for the results, and the function that runs the command."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
+    parser.set_defaults(run=run)
+
+
+def check_outputs(given) -> None:
+    """Refuse, before anything runs, a folder or file that could not be written at the end."""
+    out, file = getattr(given, "out", None), given.json
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise OSError(f"--out expects a folder that can be written; {out} cannot be made ({fault.strerror}). "
+                          f"Name another.") from fault
+    for option, folder in (("--out", out), ("--json", file.resolve().parent if file else None)):
+        try:
+            if folder is not None:
+                tempfile.TemporaryFile(dir=folder).close()  # permissions alone do not tell, of /proc for example
+        except OSError as fault:
+            raise OSError(f"{option} expects a folder that can be written; {folder} is none ({fault.strerror}). "
+                          f"Make it, or name another.") from fault
+    if file is not None and file.exists() and not file.is_file():
+        raise OSError(f"--json expects the name of a file; {file} is a {'folder' if file.is_dir() else 'device'}. Name "
+                      f"another.")
+
+
+def write_json(given, result: dict) -> None:
+    """Write the results where --json asks for them."""
+    from isbe_np import report
+    if given.json is not None:
+        report.write_json(given.json, result)
+        print(f"Results are in {given.json}")
+
+
+def second_process() -> ProcessPoolExecutor:
+    """A process to compile in besides this one. It dies of Ctrl-C at once and in silence; this one says what happened."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL))

@@ -1,0 +1,88 @@
+"""Many independent tasks over a `concurrent.futures.Executor`: spawned processes here, or an existing Dask cluster.
+
+Results arrive as they are finished. A task whose worker dies is tried again, then with no other beside it, so that a task
+that kills its worker is known for it and costs no other its result.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
+
+TRIES = 3
+
+
+Opener = Callable[[], AbstractContextManager[Executor]]
+
+
+def local(workers: int) -> Opener:
+    """Opens a pool of `workers` spawned processes, which die of Ctrl-C at once and in silence."""
+    def open_pool() -> Executor:
+        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), signal.signal,
+                                   (signal.SIGINT, signal.SIG_DFL))
+    return open_pool
+
+
+def dask(address: str) -> Opener:
+    """Opens the Dask cluster at `address`, such as "tcp://10.0.0.5:8786". ImportError without dask.distributed."""
+    try:
+        import distributed
+    except ImportError as fault:
+        raise ImportError('--dask needs dask.distributed: pip install "isbe_np[distributed]".') from fault
+
+    class Cluster(AbstractContextManager):
+        def __enter__(self):
+            self.client = distributed.Client(address, timeout=10)
+            return self.client.get_executor(pure=False)  # equal calls are calls of their own
+
+        def __exit__(self, *fault):
+            self.client.close()
+
+    return Cluster
+
+
+def spread(function: Callable, tasks: Mapping[Hashable, tuple], executor: Executor | Opener,
+           beside: int | None = None) -> Iterator[tuple[Hashable, object, BaseException | None]]:
+    """Call ``function(*arguments)`` for every task and yield (key, result, None) or (key, None, error) as they finish.
+
+    `executor` is one, or opens one: only an opened one can be replaced when its workers have died. `beside` is how many tasks
+    are in flight at once (default: four for each core), so that not all arguments and results lie in memory. What `function`
+    raises is that task's error; a worker that dies is another try, up to three.
+    """
+    left = dict.fromkeys(tasks, 0)
+    most = beside or 4 * (os.cpu_count() or 1)
+    opener: Opener = (lambda: nullcontext(executor)) if isinstance(executor, Executor) else executor
+    while left:
+        broken: BaseException | None = None
+        alone = max(left.values()) > 0
+        with opener() as opened:
+            flying: dict[Future, Hashable] = {}
+            try:
+                waiting = sorted(left, key=lambda key: -left[key]) if alone else list(left)
+                while (waiting or flying) and broken is None:
+                    while waiting and len(flying) < (1 if alone and left[waiting[0]] else most):
+                        key = waiting.pop(0)
+                        flying[opened.submit(function, *tasks[key])] = key
+                    for future in wait(flying, return_when=FIRST_COMPLETED)[0]:
+                        key = flying[future]
+                        error = future.exception()
+                        if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
+                            broken = error
+                            continue
+                        del flying[future], left[key]
+                        yield key, None if error else future.result(), error
+            except BrokenExecutor as fault:  # the pool noticed at the next submit
+                broken = fault
+            finally:
+                for future in flying:
+                    future.cancel()
+        if broken is not None:
+            for key in flying.values():
+                left[key] += 1
+            for key in [key for key, tried in left.items() if tried >= TRIES]:
+                del left[key]
+                yield key, None, broken
