@@ -61,11 +61,13 @@ def spread(function: Callable, tasks: Mapping[Hashable, tuple], executor: Execut
         alone = max(left.values()) > 0
         with opener() as opened:
             flying: dict[Future, Hashable] = {}
+            begun: set[Hashable] = set()  # what was under way when a worker died, or met a pool that had died
             try:
                 waiting = sorted(left, key=lambda key: -left[key]) if alone else list(left)
                 while (waiting or flying) and broken is None:
                     while waiting and len(flying) < (1 if alone and left[waiting[0]] else most):
                         key = waiting.pop(0)
+                        begun.add(key)
                         flying[opened.submit(function, *tasks[key])] = key
                     for future in wait(flying, return_when=FIRST_COMPLETED)[0]:
                         key = flying[future]
@@ -74,6 +76,7 @@ def spread(function: Callable, tasks: Mapping[Hashable, tuple], executor: Execut
                             broken = error
                             continue
                         del flying[future], left[key]
+                        begun.remove(key)
                         yield key, None if error else future.result(), error
             except BrokenExecutor as fault:  # the pool noticed at the next submit
                 broken = fault
@@ -81,7 +84,7 @@ def spread(function: Callable, tasks: Mapping[Hashable, tuple], executor: Execut
                 for future in flying:
                     future.cancel()
         if broken is not None:
-            for key in flying.values():
+            for key in begun:
                 left[key] += 1
             for key in [key for key, tried in left.items() if tried >= TRIES]:
                 del left[key]

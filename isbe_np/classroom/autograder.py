@@ -48,6 +48,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$root/results"
 cd "$root/results"
+echo '{"score": 0, "output": "The grader did not start. Tell your instructor."}' >results.json
 rm -rf feedback grading.json
 ISBE_CACHE_DIR="$root/source/cache" PYTHONPATH="$root/source" "$root/source/venv/bin/python" -B -m isbe_np grade \\
     "$root/source/assignments/{name}" "$root/submission" --out . --workers 1 --gradescope \\

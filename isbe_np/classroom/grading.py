@@ -135,7 +135,8 @@ def _grade_task(assignment: Assignment, task: Task, source: str, settings: Setti
     checks = checks_of(task, settings)
     try:
         answers = [asker.ask(list(check.cases(generator(settings.seed, task, check)))) for check in checks]
-        raced = asker.race(task.race, settings.seed) if task.race and not settings.public else []
+        sound = not any(case.fault for cases in answers for case in cases)  # no use in timing what fails
+        raced = asker.race(task.race, settings.seed) if task.race and sound and not settings.public else []
     finally:
         asker.close()
     outcomes = [_outcome(assignment, task, check, cases) for check, cases in zip(checks, answers, strict=True)]

@@ -27,6 +27,7 @@ def main() -> None:
     import numpy as np
     wire, walls = (importlib.import_module(name) for name in ("wire", "walls"))
     sys.path.remove(given["here"])
+    del sys.modules["wire"], sys.modules["walls"]
     _ready_libraries(given["modules"])
     sys.meta_path.insert(0, Refusal({*given["packages"], *sys.stdlib_module_names}))
     stand = walls.raise_walls(given["limits"], given["readable"], given["listable"], given["shut_in"])

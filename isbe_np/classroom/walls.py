@@ -65,14 +65,8 @@ def raise_walls(limits: dict, readable: list[str], listable: list[str], shut_in:
     read, `listable` those whose names alone may be. `shut_in`: only root can read the interpreter, so that "nobody" needs the
     capability to read what Landlock lets through.
     """
-    for name, most in limits.items():
-        number = getattr(resource, f"RLIMIT_{name}", None)
-        if number is not None:
-            try:
-                resource.setrlimit(number, (most, most))
-            except (ValueError, OSError):
-                pass  # lower already, or not this system's
-    stand = {"limits": True, "user": False, "network": False, "files": False, "calls": False}
+    stand = {"limits": all([_limit(name, most) for name, most in limits.items()]), "user": False, "network": False,
+             "files": False, "calls": False}
     if sys.platform != "linux":
         return stand
     C = ctypes.CDLL(None, use_errno=True)
@@ -90,6 +84,19 @@ def raise_walls(limits: dict, readable: list[str], listable: list[str], shut_in:
     stand["calls"] = _filter_calls(C)
     stand["network"] = stand["network"] or stand["calls"]
     return stand
+
+
+def _limit(name: str, most: int) -> bool:
+    number = getattr(resource, f"RLIMIT_{name}", None)
+    if number is None:
+        return False
+    hard = resource.getrlimit(number)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    try:
+        resource.setrlimit(number, (most, most))
+    except (ValueError, OSError):  # macOS knows some limits by name alone
+        return False
+    return True
 
 
 def _file_rules(C, readable: list[str], listable: list[str]) -> int | None:

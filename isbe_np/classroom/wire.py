@@ -13,7 +13,7 @@ import numpy as np
 
 HEAD = struct.Struct("<cQ")
 DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
-MOST_AXES, MOST_ARRAYS = 8, 64
+MOST_AXES, MOST_NUMBERS = 8, 2**40
 
 
 class WireError(ValueError):
@@ -54,6 +54,8 @@ def unpack(body: bytes) -> list:
         if number > 1 or dtype >= len(DTYPES) or axes > MOST_AXES:
             raise WireError("an array has an unknown dtype or too many axes")
         shape = struct.unpack(f"<{axes}Q", take(8 * axes))
+        if math.prod(max(1, length) for length in shape) > MOST_NUMBERS:  # also where one length is 0, and there is no data
+            raise WireError("an array is too large")
         kind = np.dtype(DTYPES[dtype]).newbyteorder("<")
         data = take(math.prod(shape) * kind.itemsize)
         array = np.frombuffer(data, kind).reshape(shape).astype(DTYPES[dtype])
