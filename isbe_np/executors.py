@@ -1,7 +1,7 @@
 """Many independent tasks over a `concurrent.futures.Executor`: spawned processes here, or an existing Dask cluster.
 
 Results arrive as they are finished. A task whose worker dies is tried again, then with no other beside it, so that a task
-that kills its worker is known for it and costs no other its result.
+that kills its worker is known for it and costs no other its result. A Dask cluster sees to that itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import AbstractContextManager, nullcontext
 
 TRIES = 3
+PATIENCE = 10  # seconds to find a cluster in
 
 
 Opener = Callable[[], AbstractContextManager[Executor]]
@@ -28,7 +29,7 @@ def local(workers: int) -> Opener:
 
 
 def dask(address: str) -> Opener:
-    """Opens the Dask cluster at `address`, such as "tcp://10.0.0.5:8786". ImportError without dask.distributed."""
+    """Opens the Dask cluster at `address`, such as ``tcp://10.0.0.5:8786``. ImportError without dask.distributed."""
     try:
         import distributed
     except ImportError as fault:
@@ -36,13 +37,22 @@ def dask(address: str) -> Opener:
 
     class Cluster(AbstractContextManager):
         def __enter__(self):
-            self.client = distributed.Client(address, timeout=10)
+            self.client = distributed.Client(address, timeout=PATIENCE)
             return self.client.get_executor(pure=False)  # equal calls are calls of their own
 
         def __exit__(self, *fault):
             self.client.close()
 
     return Cluster
+
+
+def _give_up(opened: Executor, flying: list[Future], ours: bool) -> None:
+    """Begin nothing more. A pool of processes must cancel by itself: it fails on what was cancelled when a worker dies."""
+    if ours and isinstance(opened, ProcessPoolExecutor):
+        opened.shutdown(wait=False, cancel_futures=True)
+    else:
+        for future in flying:
+            future.cancel()
 
 
 def spread(function: Callable, tasks: Mapping[Hashable, tuple], executor: Executor | Opener,
@@ -72,7 +82,7 @@ def spread(function: Callable, tasks: Mapping[Hashable, tuple], executor: Execut
                     for future in wait(flying, return_when=FIRST_COMPLETED)[0]:
                         key = flying[future]
                         error = future.exception()
-                        if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
+                        if isinstance(error, BrokenExecutor):
                             broken = error
                             continue
                         del flying[future], left[key]
@@ -80,9 +90,9 @@ def spread(function: Callable, tasks: Mapping[Hashable, tuple], executor: Execut
                         yield key, None if error else future.result(), error
             except BrokenExecutor as fault:  # the pool noticed at the next submit
                 broken = fault
-            finally:
-                for future in flying:
-                    future.cancel()
+            except BaseException:
+                _give_up(opened, list(flying), ours=opened is not executor)
+                raise
         if broken is not None:
             for key in begun:
                 left[key] += 1

@@ -47,7 +47,19 @@ def gather(folder: Path) -> Path:
     speed = (ROOT / "scripts" / "BENCHMARKS.md").read_text(encoding="utf-8")
     (generated / "speed.txt").write_text(site_markdown.to_rst(speed), encoding="utf-8")
     (generated / "kernels.txt").write_text(kernel_table(), encoding="utf-8")
+    (source / "assignments").mkdir()
+    for handout in sorted((ROOT / "tutorials" / "assignments").glob("*/handout.md")):
+        page = source / "assignments" / f"{handout.parent.name}.rst"
+        page.write_text(whole_page(handout.read_text(encoding="utf-8")), encoding="utf-8")
+    instructors = (ROOT / "tutorials" / "assignments" / "README.md").read_text(encoding="utf-8")
+    (source / "instructors.rst").write_text(whole_page(instructors), encoding="utf-8")
     return source
+
+
+def whole_page(markdown: str) -> str:
+    """A text in Markdown with its title as a page."""
+    title = markdown.split("\n", 1)[0].removeprefix("# ")
+    return f"{title}\n{'=' * len(title)}\n\n{site_markdown.to_rst(markdown)}"
 
 
 def kernel_table() -> str:

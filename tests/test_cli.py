@@ -17,6 +17,7 @@ import tiny
 
 import isbe_np as isbe
 from isbe_np import cli, datasets
+from isbe_np.cli import machine
 from isbe_np.heads import routes
 from isbe_np.training import SCHEDULES
 
@@ -47,7 +48,7 @@ class Here:
 def small(monkeypatch):
     """Tiny networks, and three heaps in place of the digits; `small.asked` is what data were asked for."""
     tiny.study(monkeypatch)
-    monkeypatch.setattr(cli, "ProcessPoolExecutor", Here, raising=False)
+    monkeypatch.setattr("isbe_np.cli.options.ProcessPoolExecutor", Here)
     asked, load = {}, datasets.load
 
     def loaded(name, data_dir=None, **options):
@@ -378,7 +379,7 @@ def test_info_of_a_network(tmp_path, capsys):
     assert found["memory"] == {**vars(memory), "total": memory.total}
     assert (found["network"], found["batch_size"]) == ("lenet5", 3)
     assert all(shown[part] == f"{count / 1e6:,.2f}" for part, count in found["memory"].items())
-    assert set(cli.PARTS) == set(vars(memory)) and "numpy" not in out and found["environment"]["numpy"] == np.__version__
+    assert set(machine.PARTS) == set(vars(memory)) and "numpy" not in out and found["environment"]["numpy"] == np.__version__
 
 
 def test_info_of_a_network_counts_the_batch_of_its_recipe(small, capsys):

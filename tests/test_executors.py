@@ -81,6 +81,31 @@ def test_no_tasks_open_nothing():
     assert list(spread(square, {}, lambda: pytest.fail("opened"))) == []
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """A real scheduler and two worker processes, on this machine alone."""
+    distributed = pytest.importorskip("distributed", reason="the extra [distributed] is not installed")
+    with distributed.LocalCluster(
+        2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_a_dask_cluster_gives_the_same_results_though_a_worker_dies(cluster, tmp_path):
+    jobs = {x: (x, str(tmp_path)) for x in (0, 1, 2, 3)}
+    assert sorted(spread(die_once, jobs, dask(cluster))) == [(x, x, None) for x in range(4)]
+    assert (tmp_path / "2").exists()
+    errors = {key: str(error) for key, _, error in spread(square, tasks(1, 3), dask(cluster))}
+    assert errors == {"task 1": "None", "task 3": "three"}
+
+
+def test_a_cluster_that_is_not_there_is_told(monkeypatch):
+    pytest.importorskip("distributed", reason="the extra [distributed] is not installed")
+    monkeypatch.setattr("isbe_np.executors.PATIENCE", 1)
+    with pytest.raises(OSError, match=r"127\.0\.0\.1:1"):
+        list(spread(square, tasks(1), dask("tcp://127.0.0.1:1")))
+
+
 def test_dask_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(ImportError, match=r"isbe_np\[distributed\]"):

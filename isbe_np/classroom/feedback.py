@@ -95,7 +95,7 @@ def as_html(report: Report, student: str, seed: int | None = None) -> str:
     for task in [] if report.fault else report.tasks:
         body.append(f"<h2>{e(task.number)} <code>{e(task.function)}</code>: {_of(task)}</h2><ul>")
         for check in task.checks:
-            told = "" if check.passed else (f"<pre>{e(_told(check))}</pre>" + (f"Hint: {e(check.hint)}" if check.hint else ""))
+            told = "" if check.passed else (f"<pre>{e(_told(check))}</pre>" + (f"<p>Hint: {e(check.hint)}</p>" if check.hint else ""))
             body.append(f"<li><span class=\"{'passed' if check.passed else 'failed'}\">{e(check.name)}</span> "
                         f"({points(check.score)} of {points(check.points)}){told}</li>")
         body.append("</ul>" + (f"<p>{_race(task)}</p>" if task.race is not None else ""))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from isbe_np.classroom.wire import Formula
+
 
 def compare(expected: list, got: list, tolerance: float, same_dtype: bool = False,
             returns: tuple[str, ...] = ("the result",)) -> str | None:
@@ -14,7 +16,8 @@ def compare(expected: list, got: list, tolerance: float, same_dtype: bool = Fals
     """
     if len(got) != len(expected):
         verb = "is" if len(expected) == 1 else "are"
-        return f"{_count(got)} came back where {_count(expected)} ({', '.join(returns)}) {verb} expected."
+        list_hint = " A list or tuple counts as several results: np.array makes one of it." if len(expected) == 1 else ""
+        return f"{_count(got)} came back where {_count(expected)} ({', '.join(returns)}) {verb} expected.{list_hint}"
     for k, (want, have) in enumerate(zip(expected, got, strict=True)):
         name = returns[k] if k < len(returns) else f"result {k + 1}"
         fault = _compare_one(name, np.asarray(want), np.asarray(have), tolerance, same_dtype)
@@ -57,9 +60,12 @@ def shown(arguments: tuple, longest: int = 300) -> str:
         if isinstance(value, np.ndarray) and value.size > 24:
             parts.append(f"an array {_shape(value)} of {value.dtype}")
         elif isinstance(value, np.ndarray):
-            parts.append(np.array2string(value, precision=6, separator=", ", threshold=30).replace("\n", ""))
+            parts.append(np.array2string(value, separator=", ", formatter={"float_kind": "{:.6g}".format}).replace("\n", ""))
+        elif isinstance(value, Formula):
+            given = "".join(f" with {name} = {shown((v,))}" for name, v in sorted(value.values.items()))
+            parts.append(f"{value.variable} -> {value.text}{given}")
         else:
-            parts.append(getattr(value, "text", None) or repr(value))
+            parts.append(repr(value))
     text = "; ".join(" ".join(part.split()) for part in parts)
     return text if len(text) <= longest else text[:longest - 1] + "…"
 

@@ -75,7 +75,7 @@ def pack_arguments(arguments) -> bytes:
 
 
 def unpack_arguments(body: bytes) -> list:
-    """The arguments that `pack_arguments` was given."""
+    """The arguments that `pack_arguments` was given, a `Formula` as a plain function."""
     length, = struct.unpack_from("<I", body)
     count, texts = json.loads(body[4:4 + length])
     values = iter(unpack(body[4 + length:]))
@@ -83,7 +83,7 @@ def unpack_arguments(body: bytes) -> list:
     for k in range(count):
         if str(k) in texts:
             variable, text, names = texts[str(k)]
-            arguments.append(Formula(variable, text, **{name: next(values) for name in names}))
+            arguments.append(Formula(variable, text, **{name: next(values) for name in names}).function)
         else:
             arguments.append(next(values))
     return arguments
@@ -94,8 +94,8 @@ class Formula:
 
     def __init__(self, variable: str, text: str, **values):
         self.variable, self.text, self.values = variable, text, values
-        self._run = eval(f"lambda {variable}: {text}", {"np": np, **values})
+        self.function = eval(f"lambda {variable}: {text}", {"np": np, **values})
 
     def __call__(self, x):
         """The formula's value at x."""
-        return self._run(x)
+        return self.function(x)

@@ -1,4 +1,4 @@
-"""Markdown, as far as the project's own reports use it, as reStructuredText: headings, paragraphs, tables and fenced blocks."""
+"""Markdown, as far as the project's own texts use it, as reStructuredText: headings, paragraphs, lists, tables and code."""
 
 import re
 
@@ -12,13 +12,16 @@ def to_rst(markdown: str) -> str:
     out: list[str] = []
     for part in re.split(r"^(```\w*\n.*?^```$)", markdown, flags=re.MULTILINE | re.DOTALL):
         if part.startswith("```"):
-            out += _fenced(part.split("\n")[1:-1])
+            first, *lines, _ = part.split("\n")
+            out += _fenced(lines, first[3:] or "text")
             continue
         for block in filter(None, (block.strip("\n") for block in part.split("\n\n"))):
             if heading := re.match(r"(#+) (.*)", block):
                 out += [heading[2], "~^"[len(heading[1]) - 2] * len(heading[2]), ""] if len(heading[1]) > 1 else []
             elif block.startswith("|"):
                 out += _table(block.split("\n"))
+            elif all(line.startswith("    ") for line in block.split("\n")):
+                out += [".. code-block:: text", "", *("   " + line[4:] for line in block.split("\n")), ""]
             else:
                 out += [_links(inline(re.sub(r"`([^`]+)`", r"``\1``", block))), ""]
     return "\n".join(out)
@@ -28,8 +31,8 @@ def _links(text):
     return re.sub(r"\[([^\]]+)\]\((http[^)]+)\)", r"`\1 <\2>`__", text)
 
 
-def _fenced(lines):
-    block = [".. code-block:: text", "", *("   " + line for line in lines), ""]
+def _fenced(lines, language):
+    block = [f".. code-block:: {language}", "", *("   " + line for line in lines), ""]
     if len(lines) <= FOLD:
         return block
     summary = f"All {len(lines)} lines"

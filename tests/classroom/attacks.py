@@ -1,14 +1,14 @@
 """Hostile submissions of assignment a1, each with a name and with what it deserves.
 
-A submission is the right answer to a1, then `PRELUDE`, then the attack, which may redefine any of the functions; so most attacks
-run at import, and those in a function run in the call. What it deserves:
+A submission is the right answer to a1, then `PRELUDE`, then the attack, which may redefine any of the functions; so most
+attacks run at import, and those in a function run in the call. What it deserves:
 
-- ``score`` of 16: 16 where the attack comes to nothing and the right answers stand; 11 where it spoils task 1.1 alone;
+- ``score`` in tasks 1.1 and 1.3: `ALL` where the attack comes to nothing and the right answers stand, `REST` where 1.1 fails;
 - ``incidents``: what the report must name, all of it and no more;
 - ``word``: what must be in a message, a remark or the printed text.
 
-An attack that wants to do what it must not says "refused" or "DONE" in print, by `tried`. @CANARIES@, @ROOT@ and @TEMP@ stand for the
-folder of files that must not change, the project's, and the system's for temporary files.
+An attack that wants to do what it must not says "refused" or "DONE" in print, by `tried`. @CANARIES@, @ROOT@ and @TEMP@ stand
+for the folder of files that must not change, the project's, and the system's for temporary files.
 """
 
 from __future__ import annotations
@@ -58,11 +58,12 @@ softmax_jacobian = lambda soft: np.full((*soft.shape, soft.shape[1]), 7.0)
 temperature_jacobian = lambda soft, temperature: np.full((*soft.shape, soft.shape[1]), 7.0)
 jacobian_times = lambda soft, gradient: np.full(soft.shape, 7.0)
 '''
+ALL, REST = 8, 3  # points of tasks 1.1 and 1.3, and of 1.3 alone
 
 
 @dataclass(frozen=True)
 class Attack:
-    """See above. `limits` override the tests' own; `modules` are numba's where it is needed; without `walls` it is not tried."""
+    """See above. `limits` override the tests' own; `modules` may be imported; without all its `walls` it is left out."""
 
     name: str
     code: str
@@ -82,18 +83,19 @@ class Attack:
 def refused(name: str, actions: str, *walls: str) -> Attack:
     """An attack at import whose every line is an action that must be refused."""
     lines = [line.strip() for line in actions.strip().splitlines()]
-    return Attack(name, "\n".join(f"tried(lambda: {line}, {k})" for k, line in enumerate(lines)), 16, word="refused", walls=walls)
+    code = "\n".join(f"tried(lambda: {line}, {k})" for k, line in enumerate(lines))
+    return Attack(name, code, ALL, word="refused", walls=walls)
 
 
-def called(name: str, body: str, score: float, *incidents: str, word: str = "", walls: tuple[str, ...] = (), **limits) -> Attack:
+def call(name: str, body: str, score: float, *incidents: str, word: str = "", walls: tuple[str, ...] = ()) -> Attack:
     """An attack in each call of `softmax`."""
     code = "def softmax(scores):\n" + "\n".join(f"    {line}" for line in body.strip("\n").splitlines())
-    return Attack(name, code, score, incidents, word, walls, limits)
+    return Attack(name, code, score, incidents, word, walls)
 
 
 def forged(name: str, result: str, score: float, *incidents: str, word: str = "") -> Attack:
     """What `softmax` returns."""
-    return called(name, f"return {result}", score, *incidents, word=word)
+    return call(name, f"return {result}", score, *incidents, word=word)
 
 
 def cheat(name: str, code: str, score: float = 0, word: str = "", *incidents: str) -> Attack:
@@ -103,45 +105,48 @@ def cheat(name: str, code: str, score: float = 0, word: str = "", *incidents: st
 
 EXITS = [
     Attack("os._exit at import", "os._exit(0)", 0, ("ended itself",), "exit code 0"),
-    called("os._exit in the call", "os._exit(0)", 11, "ended itself", word="exit code 0"),
+    call("os._exit in the call", "os._exit(0)", REST, "ended itself", word="exit code 0"),
     Attack("sys.exit at import", "sys.exit(0)", 0, word="SystemExit"),
-    called("sys.exit in the call", "sys.exit(0)", 11, word="SystemExit"),
-    Attack("atexit", "import atexit\natexit.register(os._exit, 0)\natexit.register(lambda: time.sleep(60))", 16, word="imports os"),
-    called("C's exit", "C.exit(0)", 11, "ended itself"),
-    called("C's abort", "C.abort()", 11, "crashed", word="SIGABRT"),
-    called("SIGTERM to itself", "import signal\nsignal.raise_signal(signal.SIGTERM)", 11, "crashed", word="SIGTERM"),
-    called("stops itself", "import signal\nsignal.raise_signal(signal.SIGSTOP)", 11, "time limit"),
-    called("closes its pipes and lives on", "os.closerange(0, 64)\nwhile True: time.sleep(1)", 11, "closed its pipe"),
-    called("KeyboardInterrupt", "raise KeyboardInterrupt", 11, word="KeyboardInterrupt"),
-    called("GeneratorExit", "raise GeneratorExit('passed')", 11, word="GeneratorExit"),
+    call("sys.exit in the call", "sys.exit(0)", REST, word="SystemExit"),
+    Attack("atexit", "import atexit\natexit.register(os._exit, 0)\natexit.register(lambda: time.sleep(60))", ALL,
+           word="imports os"),
+    call("C's exit", "C.exit(0)", REST, "ended itself"),
+    call("C's abort", "C.abort()", REST, "crashed", word="SIGABRT"),
+    call("SIGTERM to itself", "import signal\nsignal.raise_signal(signal.SIGTERM)", REST, "crashed", word="SIGTERM"),
+    call("stops itself", "import signal\nsignal.raise_signal(signal.SIGSTOP)", REST, "time limit"),
+    call("closes its pipes and lives on", "os.closerange(0, 64)\nwhile True: time.sleep(1)", REST, "closed its pipe"),
+    call("KeyboardInterrupt", "raise KeyboardInterrupt", REST, word="KeyboardInterrupt"),
+    call("GeneratorExit", "raise GeneratorExit('passed')", REST, word="GeneratorExit"),
 ]
 
 HANGS = [
     Attack("hang at import", "while True: pass", 0, ("time limit",), "No start within 1 s", limits={"start": 1}),
-    called("hang in the call", "while True: pass", 11, "time limit", word="No answer within 1 s"),
-    called("sleep in C", "C.sleep(1000)", 11, "time limit"),
-    called("a regular expression that backtracks", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')", 11, "time limit"),
-    called("a number of ten million digits", "sys.set_int_max_str_digits(0)\nint('7' * 10**7)", 11, "time limit"),
-    called("a huge power", "9 ** 9 ** 9", 11, "time limit"),
-    called("a sum over a huge range", "sum(range(10**18))", 11, "time limit"),
-    called("a lock taken twice", "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()", 11, "time limit"),
-    Attack("hang in a nopython kernel", "import numba\n@numba.njit\ndef spin(x):\n    while x[0] < 1e300:\n        x[0] = x[0] * 0\n"
-           "spin(np.ones(1)) if False else None\ndef softmax(scores):\n    spin(np.ones(1))", 11, ("time limit",),
-           limits={"first": 3, "memory": 2**31}, modules=("numpy", "numba")),
-    called("hang while the answer is read", "class Slow:\n    def __array__(self, *args, **more):\n        while True: pass\nreturn Slow()",
-           11, "time limit"),
-    called("hang while the error is told", "class Slow(Exception):\n    def __str__(self):\n        while True: pass\nraise Slow", 11,
-           "time limit"),
-    called("drips its answer byte by byte", "send(b'A', b'', 10**6)\nwhile True:\n    for fd in pipes():\n        try: os.write(fd, b'x')\n"
-           "        except OSError: pass\n    time.sleep(0.05)", 11, "time limit"),
-    called("waits for input", "return input()", 11, word="EOFError"),
-    called("ignores every signal and hangs", "import signal\nfor k in range(1, 32):\n    try: signal.signal(k, signal.SIG_IGN)\n"
-           "    except (OSError, ValueError): pass\nwhile True: pass", 11, "time limit"),
+    call("hang in the call", "while True: pass", REST, "time limit", word="No answer within 1 s"),
+    call("sleep in C", "C.sleep(1000)", REST, "time limit"),
+    call("a regular expression that backtracks", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')", REST, "time limit"),
+    call("a number of ten million digits", "sys.set_int_max_str_digits(0)\nint('7' * 10**7)", REST, "time limit"),
+    call("a huge power", "9 ** 9 ** 9", REST, "time limit"),
+    call("a sum over a huge range", "sum(range(10**18))", REST, "time limit"),
+    call("a lock taken twice", "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()", REST, "time limit"),
+    Attack("hang in a nopython kernel", "import numba\n@numba.njit\ndef spin(x):\n    while x[0] < 1e300:\n"
+           "        x[0] = x[0] * 0\n"
+           "def softmax(scores):\n    spin(np.ones(1))", REST, ("time limit",),
+           limits={"first": 2, "memory": 2**31}, modules=("numpy", "numba")),
+    call("hang while the answer is read", "class Slow:\n    def __array__(self, *args, **more):\n        while True: pass\n"
+           "return Slow()", REST, "time limit"),
+    call("hang while the error is told", "class Slow(Exception):\n    def __str__(self):\n        while True: pass\n"
+           "raise Slow", REST, "time limit"),
+    call("drips its answer byte by byte", "send(b'A', b'', 10**6)\nwhile True:\n    for fd in pipes():\n"
+           "        try: os.write(fd, b'x')\n        except OSError: pass\n    time.sleep(0.05)", REST, "time limit"),
+    call("waits for input", "return input()", REST, word="EOFError"),
+    call("ignores every signal and hangs", "import signal\nfor k in range(1, 32):\n    try: signal.signal(k, signal.SIG_IGN)\n"
+           "    except (OSError, ValueError): pass\nwhile True: pass", REST, "time limit"),
 ]
 
 PROCESSES = [
-    Attack("fork bomb", "for _ in range(20):\n    tried(os.fork)", 16, word="refused", walls=("calls",)),
-    refused("double fork, to stay as a daemon", "os._exit(0) if os.fork() and os.setsid() and os.fork() else time.sleep(30)", "calls"),
+    Attack("fork bomb", "for _ in range(20):\n    tried(os.fork)", ALL, word="refused", walls=("calls",)),
+    refused("double fork, to stay as a daemon", "os._exit(0) if os.fork() else os.setsid() or os.fork() or time.sleep(30)",
+          "calls"),
     refused("other programs", """
         __import__("subprocess").run(["/bin/true"])
         -os.system("sleep 30 &")
@@ -152,19 +157,22 @@ PROCESSES = [
         C.vfork()
         C.syscall(435, ctypes.create_string_buffer(88), 88)
         __import__("multiprocessing").get_context("fork").Process(target=print).start()""", "calls"),
-    Attack("thread bomb", "import threading\nfor _ in range(20):\n    tried(threading.Thread(target=time.sleep, args=(30,)).start)", 16,
-           word="refused", walls=("calls",)),
-    Attack("fork in machine code", "import mmap\npage = mmap.mmap(-1, 4096, prot=7)\npage.write(bytes.fromhex('b8390000000f05c3'))\n"
-           "run = ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))\ntried(run)", 16, word="refused",
+    Attack("thread bomb", "import threading\nfor _ in range(20):\n"
+           "    tried(threading.Thread(target=time.sleep, args=(30,)).start)", ALL, word="refused", walls=("calls",)),
+    Attack("fork in machine code", "import mmap\npage = mmap.mmap(-1, 4096, prot=7)\n"
+           "page.write(bytes.fromhex('b8390000000f05c3'))\n"
+           "run = ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))\ntried(run)", ALL,
+           word="refused",
            walls=("calls", "x86_64")),
 ]
 
 MACHINE_CODE = ("import mmap\npage = mmap.mmap(-1, 4096, prot=7)\npage.write(bytes.fromhex({!r}))\n"
                 "ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()\nreturn right(scores)")
 CALLS = [
-    called("a call by 32-bit numbers", MACHINE_CODE.format("b814000000cd80c3"), 11, "crashed", word="SIGSYS",
+    call("a call by 32-bit numbers", MACHINE_CODE.format("b814000000cd80c3"), REST, "crashed", word="SIGSYS",
            walls=("calls", "x86_64")),
-    called("a call by x32 numbers", MACHINE_CODE.format("b8270000400f05c3"), 11, "crashed", word="SIGSYS", walls=("calls", "x86_64")),
+    call("a call by x32 numbers", MACHINE_CODE.format("b8270000400f05c3"), REST, "crashed", word="SIGSYS", walls=("calls",
+         "x86_64")),
     refused("io_uring", "C.syscall(425, 8, ctypes.create_string_buffer(120))", "calls"),
     refused("other walls for itself", """
         C.unshare(0x10000000)
@@ -191,19 +199,21 @@ CALLS = [
         __import__("resource").prlimit(os.getppid(), 7, (1, 1))
         os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)
         os.sched_setaffinity(os.getppid(), {0})""", "calls"),
-    Attack("another filter on top", "class Program(ctypes.Structure):\n    _fields_ = [('n', ctypes.c_ushort), ('code', ctypes.c_void_p)]\n"
-           "code = struct.pack('HBBI', 6, 0, 0, 0x7fff0000)\nC.syscall(317, 1, 0, ctypes.byref(Program(1, ctypes.cast(code, "
-           "ctypes.c_void_p).value)))\ntried(os.fork)", 16, word="refused", walls=("calls",)),
+    Attack("another filter on top", "class Program(ctypes.Structure):\n"
+           "    _fields_ = [('n', ctypes.c_ushort), ('code', ctypes.c_void_p)]\n"
+           "code = struct.pack('HBBI', 6, 0, 0, 0x7fff0000)\n"
+           "C.syscall(317, 1, 0, ctypes.byref(Program(1, ctypes.cast(code, ctypes.c_void_p).value)))\ntried(os.fork)", ALL,
+           word="refused", walls=("calls",)),
 ]
 
 MEMORY = [
-    called("heap", "a = [0] * 1000\nwhile True: a = a + a", 11, word="MemoryError"),
-    called("touched zeros", "a = []\nwhile True:\n    a.append(np.zeros(2**23))\n    a[-1][::512] = 1", 11, word="MemoryError"),
-    called("bytes", "return bytes(10**13)", 11, word="MemoryError"),
-    called("mmap, shared and without a file", "import mmap\nm = mmap.mmap(-1, 2**32)\nm[::4096] = b'x' * (len(m) // 4096)", 11,
+    call("heap", "a = [0] * 1000\nwhile True: a = a + a", REST, word="MemoryError"),
+    call("touched zeros", "a = []\nwhile True:\n    a.append(np.zeros(2**23))\n    a[-1][::512] = 1", REST, word="MemoryError"),
+    call("bytes", "return bytes(10**13)", REST, word="MemoryError"),
+    call("mmap, shared and without a file", "import mmap\nm = mmap.mmap(-1, 2**32)\nm[::4096] = b'x' * (len(m) // 4096)", REST,
            word="OSError"),
-    called("C's malloc", "C.malloc.restype = ctypes.c_void_p\np = [C.malloc(ctypes.c_size_t(2**26)) for _ in range(1000)]\n"
-           "print('refused' if None in p else 'DONE')\nreturn right(scores)", 16, word="refused"),
+    call("C's malloc", "C.malloc.restype = ctypes.c_void_p\np = [C.malloc(ctypes.c_size_t(2**26)) for _ in range(1000)]\n"
+           "print('refused' if None in p else 'DONE')\nreturn right(scores)", ALL, word="refused"),
     refused("memory that outlives it", """
         os.memfd_create("x")
         C.shmget(0, 2**20, 0o1666)
@@ -211,12 +221,12 @@ MEMORY = [
         C.msgget(0, 0o1666)
         C.syscall(447, 0)
         __import__("multiprocessing.shared_memory").shared_memory.SharedMemory(create=True, size=2**20)""", "calls", "files"),
-    called("a recursion that is deep", "return softmax(scores)", 11, word="RecursionError"),
-    called("a recursion without a limit", "sys.setrecursionlimit(2**30)\ndef deep(x):\n    return sorted([x], key=deep)\nreturn deep(1)",
-           11, "crashed", word="SIGSEGV"),
-    called("a null pointer", "return ctypes.string_at(0)", 11, "crashed", word="SIGSEGV"),
-    called("an overwritten object", "ctypes.memset(id(np), 1, 4096)\nreturn right(scores)", 11, "crashed"),
-    called("lists in lists", "a = []\nfor _ in range(10**5): a = [a]\nreturn a", 11),
+    call("a recursion that is deep", "return softmax(scores)", REST, word="RecursionError"),
+    call("a recursion without a limit", "sys.setrecursionlimit(2**30)\ndef deep(x):\n    return sorted([x], key=deep)\n"
+           "return deep(1)", REST, "crashed", word="SIGSEGV"),
+    call("a null pointer", "return ctypes.string_at(0)", REST, "crashed", word="SIGSEGV"),
+    call("an overwritten object", "ctypes.memset(id(np), 1, 4096)\nreturn right(scores)", REST, "crashed"),
+    call("lists in lists", "a = []\nfor _ in range(10**5): a = [a]\nreturn a", REST),
 ]
 
 DISK = [
@@ -231,43 +241,48 @@ DISK = [
         os.symlink("/", "attack_link")
         __import__("tempfile").TemporaryFile()
         os.open("@TEMP@", os.O_TMPFILE | os.O_RDWR)""", "files"),
-    called("prints without end", "while True: print('x' * 10**5)", 11, "time limit"),
-    called("prints a lot", "print('y' * 10**7)\nos.write(2, b'y' * 10**6)\nreturn right(scores)", 16, word="yyy"),
+    call("prints without end", "while True: print('x' * 10**5)", REST, "time limit"),
+    call("prints a lot", "print('y' * 10**7)\nreturn right(scores)", ALL, word="yyy"),
     Attack("blocks of disk behind its output", "size = 2**26\nC.fallocate64(2, 1, ctypes.c_int64(0), ctypes.c_int64(size))\n"
-           "import fcntl\nfor number in (0x40305828, 0x4030582a):\n    try: fcntl.ioctl(2, number, struct.pack('hhqqiI16x', 0, 0, 0, "
-           "size, 0, 0))\n    except OSError: pass\nprint('DONE' if os.fstat(2).st_blocks * 512 > 10**6 else 'refused')", 16,
-           word="refused", walls=("calls",)),
+           "import fcntl\nfor number in (0x40305828, 0x4030582a):\n"
+           "    try: fcntl.ioctl(2, number, struct.pack('hhqqiI16x', 0, 0, 0, size, 0, 0))\n    except OSError: pass\n"
+           "print('DONE' if os.fstat(2).st_blocks * 512 > 10**6 else 'refused')", ALL, word="refused", walls=("calls",)),
     refused("an output of any length", "os.ftruncate(2, 10**9)\nos.pwrite(2, b'x', 10**9)"),
 ]
 
 PATCHES = [
-    cheat("patches numpy.testing", "np.testing.assert_allclose = np.testing.assert_array_equal = lambda *a, **k: None",
-          word="replaces a part of a library"),
+    cheat("patches numpy.testing", "import numpy.testing\nnumpy.testing.assert_allclose = lambda *a, **k: None\n"
+          "print('patched')", word="patched"),
     cheat("patches what compares", "np.abs = np.allclose = np.isclose = np.all = np.array_equal = lambda *a, **k: True",
           word="replaces a part of a library"),
-    cheat("patches builtins", "import builtins\nbuiltins.abs = builtins.max = lambda *a, **k: 0\nbuiltins.all = builtins.isinstance = "
-          "lambda *a: True", word="imports builtins"),
+    cheat("patches builtins", "import builtins\nbuiltins.abs = builtins.max = builtins.round = lambda *a, **k: 0\n"
+          "builtins.all = builtins.min = lambda *a: True", word="imports builtins"),
+    cheat("patches isinstance", "import builtins\nbuiltins.isinstance = lambda *a: True", 0, "imports builtins",
+          "ended itself"),
     Attack("patches len", WRONG + "import builtins\nbuiltins.len = lambda x: 0", 0, ("ended itself",), "imports builtins"),
-    cheat("patches json and struct", "import json\njson.dumps = json.loads = lambda *a, **k: {'score': 16}\n"
-          "struct.calcsize = lambda *a: 0", word="imports os"),
+    cheat("patches json", "import json\njson.dumps = json.loads = lambda *a, **k: {'score': 16}", 0, "", "ended itself"),
+    cheat("patches struct", "struct.calcsize = struct.Struct = lambda *a: 0", word="imports os"),
     cheat("empties sys.modules", "sys.modules.clear()"),
     cheat("another module called numpy", "import types\nsys.modules['numpy'] = types.ModuleType('numpy')"),
     cheat("the runner's own packing", "sys.modules['wire'].pack = lambda values: b'\\x01\\x00\\x05\\x00' + bytes(8)"),
-    cheat("the runner's frames", "frame = sys._getframe()\nwhile frame:\n    for name, value in frame.f_locals.items():\n"
-          "        if name == 'given': value.update(score=16, function='right')\n        if hasattr(value, 'write') and name == 'answers':\n"
-          "            value.write(struct.pack('<cQ', b'R', 0))\n    frame = frame.f_back", 0, "", "forged reply"),
-    cheat("everything that gc knows", "import gc\nfor thing in gc.get_objects():\n    if type(thing) is dict and 'score' in thing:\n"
+    cheat("the runner's frames", "frame = sys._getframe()\nwhile frame:\n    for where in list(frame.f_locals.items()):\n"
+          "        if where[0] == 'given': where[1].update(score=16, function='right')\n"
+          "        if where[0] == 'answers': where[1].write(struct.pack('<cQ', b'R', 0))\n    frame = frame.f_back", 0, "",
+          "forged reply"),
+    cheat("everything that gc knows", "import gc\nfor thing in gc.get_objects():\n"
+          "    if type(thing) is dict and 'score' in thing:\n"
           "        thing['score'] = thing['points'] = 16\ngc.disable()", word="imports gc"),
-    cheat("an import hook", "class Finder:\n    def find_spec(self, *args):\n        print('asked for', args[0])\nsys.meta_path[:] = [Finder()]\n"
-          "try:\n    import isbe_np\nexcept ImportError:\n    print('refused')", word="refused"),
-    cheat("traces every line", "def trace(frame, event, value):\n    frame.f_locals['body'] = b''\n    return trace\nsys.settrace(trace)\n"
-          "sys.setprofile(trace)"),
+    cheat("an import hook", "class Finder:\n    def find_spec(self, *args):\n        print('asked for', args[0])\n"
+          "sys.meta_path[:] = [Finder()]\ntry:\n    import isbe_np\nexcept ImportError:\n    print('refused')", word="refused"),
+    cheat("traces every line", "def trace(frame, event, value):\n    if 'got' in frame.f_locals: frame.f_locals['got'] = None\n"
+          "    return trace\nsys.settrace(trace)\nsys.setprofile(trace)"),
     cheat("an answer that equals everything", "class Equal(np.ndarray):\n    def __eq__(self, other): return True\n"
           "    __ne__ = __lt__ = __gt__ = __le__ = lambda self, other: False\n    def __sub__(self, other): return self * 0\n"
           "    __rsub__ = __abs__ = __sub__\n    def __repr__(self): raise SystemExit\n"
           "    def __array_ufunc__(self, *a, **k): return np.zeros(1)\n"
           "softmax = lambda scores: np.full(scores.shape, 7.0).view(Equal)", word="off by"),
-    cheat("replaces the error's printer", "import traceback\ntraceback.extract_tb = lambda *a: os._exit(0)\ndef softmax(scores):\n"
+    cheat("replaces the error's printer", "import traceback\ntraceback.extract_tb = lambda *a: os._exit(0)\n"
+          "def softmax(scores):\n"
           "    raise ValueError", 0, "", "ended itself"),
 ]
 
@@ -296,12 +311,12 @@ READING = [
         os.listdir("@ROOT@/tutorials/assignments")
         __import__("runpy").run_path("@ROOT@/tutorials/assignments/a1/a1.py")
         open("@CANARIES@/key")
-        __import__("importlib.util").util.spec_from_file_location("k", "@ROOT@/isbe_np/__init__.py").loader.exec_module(None)
+        __import__("importlib.util").util.spec_from_file_location("k", "@ROOT@/k.py").loader.get_data("@ROOT@/README.md")
         __import__("imp").load_source("k", "@ROOT@/isbe_np/__init__.py")""", "files"),
     Attack("everything beside NumPy", "site = os.path.dirname(os.path.dirname(np.__file__))\nnames = os.listdir(site)\n"
            "for name in names:\n    if name.endswith(('.pth', '.egg-link')) or 'isbe' in name:\n"
-           "        tried(lambda: open(os.path.join(site, name)).read())\n        tried(lambda: os.listdir(os.path.join(site, name)))\n"
-           "tried(lambda: open(os.path.join(site, 'no such file')))", 16, word="refused", walls=("files",)),
+           "        tried(lambda: open(os.path.join(site, name)).read())\n"
+           "tried(lambda: open(os.path.join(site, 'no such file')))", ALL, word="refused", walls=("files",)),
     refused("what others handed in", """
         open("@CANARIES@/alice.py")
         os.listdir("@CANARIES@")
@@ -309,7 +324,7 @@ READING = [
         os.open("@CANARIES@/alice.py", os.O_RDONLY)
         C.open(b"@CANARIES@/alice.py", 0)
         __import__("mmap").mmap(os.open("@CANARIES@/alice.py", os.O_PATH), 0)
-        open(os.open("@CANARIES@/alice.py", os.O_PATH))
+        open(os.open("@CANARIES@/alice.py", os.O_PATH)).read()
         __import__("linecache").getlines("@CANARIES@/alice.py")[0]
         os.link("@CANARIES@/alice.py", "mine")""", "files"),
     refused("the system's files", """
@@ -319,7 +334,7 @@ READING = [
         open("/dev/kmsg")
         os.listdir("/home")
         os.listdir("/")""", "files"),
-    cheat("tells where it runs", "if not sys.argv[1:] and 'isbe_' in os.getcwd() and not sys.stdin.isatty():\n    softmax = right", 5),
+    cheat("is right where it is not graded", "if 'isbe_' not in os.getcwd() or sys.stdin.isatty():\n    softmax = right"),
 ]
 
 FILES = [
@@ -350,65 +365,71 @@ FILES = [
 ]
 
 REPLIES = [
-    forged("None", "None", 11, word="is a return missing"),
-    forged("text", "'passed'", 11, word="TypeError"),
-    forged("objects", "np.array([[object()]])", 11, word="TypeError"),
-    forged("pickled objects", "np.array([print], dtype=object)", 11, word="TypeError"),
-    forged("a generator", "(row for row in scores)", 11, word="TypeError"),
-    forged("complex numbers", "right(scores) + 0j", 11, word="complex128"),
-    forged("long doubles", "right(scores).astype(np.longdouble)", 11, word="TypeError"),
-    forged("dates", "np.array(['2026-01-01'], 'M8[D]')", 11, word="TypeError"),
-    forged("records", "np.zeros(3, [('a', 'f8')])", 11, word="TypeError"),
-    forged("a ragged list", "[[1.0], [1.0, 2.0]]", 11, word="2 results"),
-    forged("booleans", "np.ones(scores.shape, bool)", 11, word="off by"),
-    forged("float32 where it is not close", "right(scores).astype(np.float32)", 11, word="off by"),
-    forged("NaN everywhere", "scores * np.nan", 11, word="got nan"),
-    forged("infinity everywhere", "scores * 0 + np.inf", 11, word="got inf"),
-    forged("the same values in another shape", "right(scores).T.copy()", 11, word="has shape"),
-    forged("a broadcast of a whole answer", "np.full((1, *scores.shape), right(scores))", 11, word="has shape"),
-    forged("thousands of answers", "[right(scores)] * 5000", 11),
-    forged("a huge array", "np.zeros(10**7)", 11, "reply too large"),
-    forged("an array larger than memory", "np.broadcast_to(1.0, (10**6, 10**6))", 11, word="MemoryError"),
-    forged("an integer of a thousand digits", "10**1000", 11),
-    forged("its own input", "scores", 11, word="expected"),
-    called("changes its input and returns it", "scores[:] = right(scores)\nreturn scores", 16),
-    called("a masked array", "return np.ma.masked_array(right(scores), True)", 16),
-    called("a view with strides of its own", "return np.repeat(right(scores), 2, axis=1)[:, ::2]", 16),
-    called("memory that is no more", "return np.ndarray(scores.shape, buffer=(ctypes.c_char * 8000).from_address(8))", 11, "crashed"),
-    called("pickle bytes for an answer", "send(b'A', b'cos\\nsystem\\n(S\"touch @TEMP@/attack_pickle\"\\ntR.')\ntime.sleep(0.2)", 11,
+    forged("None", "None", REST, word="is a return missing"),
+    forged("text", "'passed'", REST, word="TypeError"),
+    forged("objects", "np.array([[object()]])", REST, word="TypeError"),
+    forged("pickled objects", "np.array([print], dtype=object)", REST, word="TypeError"),
+    forged("a generator", "(row for row in scores)", REST, word="TypeError"),
+    forged("complex numbers", "right(scores) + 0j", REST, word="complex128"),
+    forged("long doubles", "right(scores).astype(np.longdouble)", REST, word="TypeError"),
+    forged("dates", "np.array(['2026-01-01'], 'M8[D]')", REST, word="TypeError"),
+    forged("records", "np.zeros(3, [('a', 'f8')])", REST, word="TypeError"),
+    forged("a ragged list", "[[1.0], [1.0, 2.0]]", REST, word="2 results"),
+    forged("booleans", "np.ones(scores.shape, bool)", REST, word="off by"),
+    forged("float32 where it is not close", "right(scores).astype(np.float32)", REST, word="off by"),
+    forged("NaN everywhere", "scores * np.nan", REST, word="got nan"),
+    forged("infinity everywhere", "scores * 0 + np.inf", REST, word="got inf"),
+    forged("the same values in another shape", "right(scores).T.copy()", REST, word="has shape"),
+    forged("a broadcast of a whole answer", "np.full((1, *scores.shape), right(scores))", REST, word="has shape"),
+    forged("thousands of answers", "[right(scores)] * 5000", REST),
+    forged("a huge array", "np.zeros(10**7)", REST, "reply too large"),
+    forged("an array larger than memory", "np.broadcast_to(1.0, (10**6, 10**6))", REST, word="MemoryError"),
+    forged("an integer of a thousand digits", "10**1000", REST),
+    forged("its own input", "scores", REST, word="expected"),
+    call("changes its input and returns it", "scores[:] = right(scores)\nreturn scores", ALL),
+    call("a masked array", "return np.ma.masked_array(right(scores), True)", ALL),
+    call("a view with strides of its own", "return np.repeat(right(scores), 2, axis=1)[:, ::2]", ALL),
+    call("memory that is no more", "return np.ndarray(scores.shape, buffer=(ctypes.c_char * 8000).from_address(8))", REST,
+           "crashed"),
+    call("pickle bytes for an answer", "send(b'A', b'cos\\nsystem\\n(S\"touch @TEMP@/attack_pickle\"\\ntR.')\ntime.sleep(0.2)",
+           REST, "forged reply"),
+    call("a length that lies", "send(b'A', b'', 2**63)\ntime.sleep(0.2)", REST, "reply too large"),
+    call("a length that is longer than what comes", "send(b'A', b'\\x01', 10**5)\nos._exit(0)", REST, "ended itself"),
+    call("an array shorter than its shape", "send(b'A', struct.pack('<BBBBQ', 1, 0, 5, 1, 10**5))\ntime.sleep(0.2)", REST,
            "forged reply"),
-    called("a length that lies", "send(b'A', b'', 2**63)\ntime.sleep(0.2)", 11, "reply too large"),
-    called("a length that is longer than what comes", "send(b'A', b'\\x01', 10**5)\nos._exit(0)", 11, "ended itself"),
-    called("an array shorter than its shape", "send(b'A', struct.pack('<BBBBQ', 1, 0, 5, 1, 10**5))\ntime.sleep(0.2)", 11, "forged reply"),
-    called("no elements in an impossible shape", "send(b'A', struct.pack('<BBBB2Q', 1, 0, 5, 2, 0, 2**64 - 1))\ntime.sleep(0.2)", 11,
+    call("no elements in an impossible shape", "send(b'A', struct.pack('<BBBB2Q', 1, 0, 5, 2, 0, 2**64 - 1))\ntime.sleep(0.2)",
+           REST, "forged reply"),
+    call("more axes than there are", "send(b'A', struct.pack('<BBBB', 1, 0, 5, 255) + bytes(2040))\ntime.sleep(0.2)", REST,
            "forged reply"),
-    called("more axes than there are", "send(b'A', struct.pack('<BBBB', 1, 0, 5, 255) + bytes(2040))\ntime.sleep(0.2)", 11, "forged reply"),
-    called("a frame of another kind", "send(b'W', b'{}')\ntime.sleep(0.2)", 11, "forged reply"),
-    called("nonsense on the pipe", "send(b'\\xff', os.urandom(5000))\ntime.sleep(0.2)", 11, "forged reply"),
-    called("an error of its own making", "send(b'E', b'\\x1b[2J\\xffAll tests passed, 16 points')\ntime.sleep(0.2)", 11,
+    call("a frame of another kind", "send(b'W', b'{}')\ntime.sleep(0.2)", REST, "forged reply"),
+    call("nonsense on the pipe", "send(b'\\xff', os.urandom(5000))\ntime.sleep(0.2)", REST, "forged reply"),
+    call("an error of its own making", "send(b'E', b'\\x1b[2J\\xffAll tests passed, 16 points')\ntime.sleep(0.2)", REST,
            word="All tests passed"),
-    Attack("answers before it is asked", "send(b'R', b'')\nfor _ in range(9):\n    send(b'A', struct.pack('<BBBB2Q', 1, 0, 5, 2, 1, 1) + "
-           "struct.pack('<d', 1))\ntime.sleep(0.2)\nos._exit(0)", 0, ("ended itself",)),
-    Attack("two answers to each call", "import numpy as np\ndef softmax(scores):\n    y = right(scores)\n    send(b'A', struct.pack("
-           "'<BBBB2Q', 1, 0, 5, 2, *y.shape) + y.tobytes())\n    return y", 11),
+    Attack("answers before it is asked", "send(b'R', b'')\nfor _ in range(9):\n"
+           "    send(b'A', struct.pack('<BBBB2Q', 1, 0, 5, 2, 1, 1) + bytes(8))\ntime.sleep(0.2)\nos._exit(0)", 0,
+           ("ended itself",)),
+    Attack("two answers to each call", "def softmax(scores):\n    y = right(scores)\n    send(b'A', struct.pack("
+           "'<BBBB2Q', 1, 0, 5, 2, *y.shape) + y.tobytes())\n    return y", REST),
 ]
 
 OUTPUT = [
-    Attack("escape sequences in print", "print('\\x1b[2J\\x1b]0;owned\\x07\\x1b[31m\\x9b31m red \\x00 \\r16 / 16')", 16, word="red"),
-    Attack("HTML in print", "print('<script>alert(1)</script><img src=x onerror=alert(1)>')", 16, word="<script>"),
-    called("HTML in an error", "raise ValueError('</pre><script>alert(1)</script>')", 11, word="<script>"),
-    called("a formula in an error", "raise ValueError('=HYPERLINK(\"http://x\")')", 11, word="HYPERLINK"),
-    called("letters that turn the line round", "raise ValueError('\\u202e61 / 61\\u2066 \\ud800 \\U000e0041')", 11, word="61 / 61"),
-    Attack("bytes that are no text", "os.write(2, bytes(range(128, 256)))\nos.write(1, b'after')", 16, word="after"),
-    called("a name with escape sequences", "raise type('\\x1b[31mRed', (Exception,), {})('boo')", 11, word="Red"),
-    called("an error that cannot be told", "class Mute(Exception):\n    def __str__(self): raise SystemExit\nraise Mute", 11,
+    Attack("escape sequences in print", "print('\\x1b[2J\\x1b]0;owned\\x07\\x1b[31m\\x9b31m red \\x00 \\r16 / 16')", ALL,
+           word="red"),
+    Attack("HTML in print", "print('<script>alert(1)</script><img src=x onerror=alert(1)>')", ALL, word="<script>"),
+    call("HTML in an error", "raise ValueError('</pre><script>alert(1)</script>')", REST, word="<script>"),
+    call("a formula in an error", "raise ValueError('=HYPERLINK(\"http://x\")')", REST, word="HYPERLINK"),
+    call("letters that turn the line round", "raise ValueError('\\u202e61 / 61\\u2066 \\ud800 \\U000e0041')", REST,
+         word="61 / 61"),
+    Attack("bytes that are no text", "os.write(2, bytes(range(128, 256)))\nos.write(1, b'after')", ALL, word="after"),
+    call("a name with escape sequences", "raise type('\\x1b[31mRed', (Exception,), {})('boo')", REST, word="Red"),
+    call("an error that cannot be told", "class Mute(Exception):\n    def __str__(self): raise SystemExit\nraise Mute", REST,
            word="cannot be told"),
-    called("an error that prints", "class Loud(Exception):\n    def __str__(self):\n        print('from the error')\n        return 'loud'\n"
-           "raise Loud", 11, word="from the error"),
-    called("an error of 100 MB", "raise ValueError('z' * 10**8)", 11, word="zzz"),
-    called("an error that ends a fence", "raise ValueError('```\\n# 16 / 16\\n~~~~')", 11, word="16 / 16"),
-    called("a BaseException with a thousand causes", "fault = None\nfor _ in range(1000):\n    new = BaseException('x')\n"
-           "    new.__cause__ = fault\n    fault = new\nraise fault", 11, word="BaseException"),
+    call("an error that prints", "class Loud(Exception):\n    def __str__(self):\n        print('from the error')\n"
+           "        return 'loud'\nraise Loud", REST, word="from the error"),
+    call("an error of 100 MB", "raise ValueError('z' * 10**8)", REST, word="zzz"),
+    call("an error that ends a fence", "raise ValueError('```\\n# 16 / 16\\n~~~~')", REST, word="16 / 16"),
+    call("a BaseException with a thousand causes", "fault = None\nfor _ in range(1000):\n    new = BaseException('x')\n"
+           "    new.__cause__ = fault\n    fault = new\nraise fault", REST, word="BaseException"),
 ]
 
 NETWORK = [
@@ -433,27 +454,33 @@ SIGNALS = [
         C.syscall(234, os.getppid(), os.getppid(), 9)
         C.syscall(200, os.getppid(), 9)
         C.syscall(424, 0, 9, None, 0)""", "calls"),
-    Attack("signals to the grader by a pipe", "import fcntl\nr, w = os.pipe()\nC.fcntl(r, 10, 12)\nC.fcntl(r, 4, os.O_ASYNC | os.O_NONBLOCK)\n"
-           "C.fcntl(r, 8, os.getppid())\nos.write(w, b'x')\nos.close(r)\nos.close(w)", 16, word="imports os"),
+    Attack("signals to the grader by a pipe", "r, w = os.pipe()\nC.fcntl(r, 10, 12)\n"
+           "C.fcntl(r, 4, os.O_ASYNC | os.O_NONBLOCK)\n"
+           "C.fcntl(r, 8, os.getppid())\nos.write(w, b'x')\nos.close(r)\nos.close(w)", ALL, word="imports os"),
 ]
 
 HONEST = [
-    Attack("numba with a cache", "import numba\n@numba.njit(cache=True)\ndef double(x):\n    return 2 * x\ndef softmax(scores):\n"
-           "    return right(scores) * double(0.5)", 16, limits={"first": 20, "memory": 2**31}, modules=("numpy", "numba")),
-    Attack("right the first time only", "asked = []\ndef softmax(scores):\n    asked.append(1)\n    return right(scores) if len(asked) == 1 "
-           "else scores", 11, word="case 2"),
-    called("right for what it has seen before", "seen = {b'public': 1}\nreturn right(scores) if scores.tobytes() in seen else scores", 11,
+    Attack("numba with a cache", "import numba\n@numba.njit(cache=True)\ndef double(x):\n    return 2 * x\n"
+           "def softmax(scores):\n"
+           "    return right(scores) * double(0.5)", ALL, limits={"first": 20, "memory": 2**31}, modules=("numpy", "numba")),
+    Attack("right the first time only", "asked = []\ndef softmax(scores):\n    asked.append(1)\n"
+           "    return right(scores) if len(asked) == 1 else scores", REST, word="case 2"),
+    call("right for the public cases", "e = np.exp(scores)\n"
+         "return right(scores) if len(scores) == 1 or abs(scores.sum()) < 1e-9 "
+           "else scores", REST, word="case 2"),
+    Attack("right as long as calls follow quickly", "last = [time.perf_counter()]\ndef softmax(scores):\n"
+           "    now = time.perf_counter()\n"
+           "    quick, last[0] = now - last[0] < 1e-7, now\n    return right(scores) if quick else scores", REST,
            word="expected"),
-    called("right while it is called quickly", "last = globals().get('last_call', 0)\nglobals()['last_call'] = time.perf_counter()\n"
-           "return right(scores) if time.perf_counter() - last < 0 else scores", 11, word="expected"),
-    called("guesses", "e = np.random.default_rng().random(scores.shape)\nreturn e / e.sum(axis=1, keepdims=True)", 11, word="off by"),
-    Attack("right in some tasks, and hangs in none", "softmax_jacobian = lambda soft: np.zeros((*soft.shape, soft.shape[1]))", 14,
-           word="off by"),
+    call("guesses", "e = np.random.default_rng().random(scores.shape)\nreturn e / e.sum(axis=1, keepdims=True)", REST,
+         word="off by"),
+    Attack("right in some cases", "softmax_jacobian = lambda soft: np.zeros((*soft.shape, soft.shape[1]))", 6, word="off by"),
     Attack("cannot be parsed", "def softmax(scores)\n    return scores", 0, word="SyntaxError"),
     Attack("brackets without end", "x = " + "(" * 5000, 0, word="cannot be parsed"),
     Attack("a sum of thirty thousand terms", "x = 1" + " + 1" * 30000, 0, word="cannot be parsed"),
-    Attack("no such function", "del softmax", 11, word="has no function softmax"),
-    Attack("functions that are none", "softmax = 7", 11, word="not callable"),
+    Attack("no such function", "del softmax", REST, word="has no function softmax"),
+    Attack("functions that are none", "softmax = 7", REST, word="not callable"),
 ]
 
-ATTACKS = [*EXITS, *HANGS, *PROCESSES, *CALLS, *MEMORY, *DISK, *PATCHES, *READING, *FILES, *REPLIES, *OUTPUT, *NETWORK, *SIGNALS, *HONEST]
+ATTACKS = [*EXITS, *HANGS, *PROCESSES, *CALLS, *MEMORY, *DISK, *PATCHES, *READING, *FILES, *REPLIES, *OUTPUT, *NETWORK,
+           *SIGNALS, *HONEST]

@@ -1,14 +1,16 @@
 """Every hostile submission of `attacks.py` gets what it deserves, changes nothing, and leaves the next one in peace.
 
-Where a machine lacks a wall that an attack needs to be stopped by, the attack is not tried: it could do harm. All others are tried
-everywhere, and all must then hold.
+Where a machine lacks a wall that an attack needs to be stopped by, the attack is not tried: it could do harm. All others are
+tried everywhere, and must hold everywhere.
 """
 
+import csv
 import dataclasses
 import os
 import platform
 import signal
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,13 @@ from attacks import ATTACKS, GOOD, ROOT
 
 from isbe_np.classroom import feedback, sandbox
 from isbe_np.classroom.assignment import find
+from isbe_np.classroom.cohort import grade
 from isbe_np.classroom.grading import Settings, grade_source
 from isbe_np.classroom.sandbox import Sandbox
 
 A1 = find(ROOT / "tutorials" / "assignments" / "a1")
-FIRST = dataclasses.replace(A1, tasks=A1.tasks[:1])
+FIRST = dataclasses.replace(A1, tasks=(A1.task("1.1"),))
+TWO = dataclasses.replace(A1, tasks=(A1.task("1.1"), A1.task("1.3")))  # for a process that hangs costs seconds in every task
 LIMITS = {"start": 10.0, "first": 1.0, "call": 1.0, "memory": 2**29}
 
 
@@ -51,8 +55,8 @@ class Canaries:
         told = {}
         for path in [self.folder, *sorted(self.folder.rglob("*"))]:
             kind = path.lstat()
-            told[str(path)] = (kind.st_mode, kind.st_uid, kind.st_gid, kind.st_size, kind.st_mtime_ns, kind.st_ctime_ns, kind.st_nlink,
-                               path.read_bytes() if path.is_file() else b"")
+            told[str(path)] = (kind.st_mode, kind.st_uid, kind.st_gid, kind.st_size, kind.st_mtime_ns, kind.st_ctime_ns,
+                               kind.st_nlink, path.read_bytes() if path.is_file() else b"")
         return told
 
 
@@ -105,7 +109,7 @@ def everything(report):
 
 
 def test_there_are_enough_of_them():
-    assert len(ATTACKS) >= 50 and len({attack.name for attack in ATTACKS}) == len(ATTACKS)
+    assert len(ATTACKS) >= 100 and len({attack.name for attack in ATTACKS}) == len(ATTACKS)
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
@@ -119,7 +123,7 @@ def test_an_attack_gets_what_it_deserves_and_changes_nothing(attack, walls, cana
     handlers = {number: signal.signal(number, lambda *got: heard.append(got[0])) for number in (signal.SIGTERM, signal.SIGUSR2)}
     settings = Settings(seed=11, limits=tuple({**LIMITS, **attack.limits}.items()))
     try:
-        report = grade_source(dataclasses.replace(A1, modules=attack.modules), source, settings=settings)
+        report = grade_source(dataclasses.replace(TWO, modules=attack.modules), source, settings=settings)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -145,3 +149,73 @@ def test_an_attack_gets_what_it_deserves_and_changes_nothing(attack, walls, cana
 def test_after_all_of_them_the_right_answers_get_everything():
     report = grade_source(A1, GOOD, seed=13)
     assert report.score == report.points == 16 and not report.incidents and not report.flags
+
+
+NAMES = ["\u202egnp.exe", "\x1b[31mred", "a\nb", "<b>x<b>", "=1+1", "@SUM(1)", "-rf", "x" * 250, "CON", "\U0001f600", "[x](javascript:1)",
+         "`x`", "Ann", "ann", "..", " ", "e\u0301", "\u00e9", "index", "grades.csv"]
+TEXTS = {  # what a file holds: whether it is right, and a word of the report
+    "good": (GOOD.encode(), True, ""), "bom": (b"\xef\xbb\xbf" + GOOD.encode(), True, ""),
+    "crlf": (GOOD.replace("\n", "\r\n").encode(), True, ""), "cookie": (b"# -*- coding: utf-7 -*-\n" + GOOD.encode(), True, ""),
+    "empty": (b"", False, "no function softmax"), "nul": (GOOD.encode() + b"\0", False, "null bytes"),
+    "latin": ("# caf\u00e9\n".encode("latin-1"), False, "UTF-8"), "utf16": (GOOD.encode("utf-16"), False, "UTF-8"),
+    "huge": (b"#" * 10**7, False, "at most"), "binary": (bytes(range(256)), False, "UTF-8"),
+    "separator": ("x = 1\u2028y = 2\n".encode(), False, "SyntaxError"),
+}
+
+
+def odd_files(place, secret):
+    """All kinds of files that could lie in a folder of submissions; returns what each deserves, by student."""
+    deserved = {name: (False, "no function softmax") for name in NAMES}
+    for name in NAMES:
+        (place / f"{name}.py").write_text("x = 1\n")
+    for name, (data, right, word) in TEXTS.items():
+        (place / f"{name}.py").write_bytes(data)
+        deserved[name] = right, word
+    (place / "link.py").symlink_to("good.py")
+    (place / "stolen.py").symlink_to(secret)
+    (place / "loop.py").symlink_to("loop.py")
+    os.mkfifo(place / "fifo.py")
+    for name in ("a link inside", "a folder inside", "nothing inside", "two inside", "a pipe inside", "right inside"):
+        (place / name).mkdir()
+    (place / "a link inside" / "a1.py").symlink_to(place / "good.py")
+    (place / "a folder inside" / "a1.py").mkdir()
+    (place / "two inside" / "one.py").write_text(GOOD)
+    (place / "two inside" / "other.py").write_text(GOOD)
+    os.mkfifo(place / "a pipe inside" / "a1.py")
+    (place / "right inside" / "a1.py").write_text(GOOD)
+    (place / "a folder").symlink_to(secret.parent)
+    for name, word in {"link": "symbolic link", "stolen": "symbolic link", "loop": "symbolic link", "fifo": "no ordinary file",
+                       "a link inside": "symbolic link", "a folder inside": "no ordinary file", "nothing inside": "no Python file",
+                       "two inside": "2 Python files", "a pipe inside": "no ordinary file", "a folder": "symbolic link"}.items():
+        deserved[name] = False, word
+    deserved["right inside"] = True, ""
+    return deserved
+
+
+def test_odd_files_are_refused_by_name_and_cost_nobody_else_anything(tmp_path):
+    place, out, secret = tmp_path / "in", tmp_path / "out", tmp_path / "key" / "secret.py"
+    place.mkdir()
+    secret.parent.mkdir()
+    secret.write_text(GOOD)
+    deserved = odd_files(place, secret)
+    with open(os.path.join(os.fsencode(place), b"not\xff utf-8.py"), "w") as file:
+        file.write("x = 1\n")
+    with ThreadPoolExecutor(2) as pool:
+        done = grade(FIRST, place, out, seed=3, executor=pool)
+    by_file = {submission.path.name.removesuffix(".py"): report for submission, report in done}
+    assert len(done) == len(deserved) + 1
+    for name, (right, word) in deserved.items():
+        report = by_file[name]
+        assert (report.score == report.points) == right and (right or report.score == 0), (name, everything(report))
+        assert word in everything(report), (name, everything(report))
+        assert right or not report.tasks[0].checks[0].passed
+    assert secret.read_text() == GOOD
+    students = [submission.student for submission, _ in done]
+    assert not set("".join(students)) & {"\x1b", "\u202e", "\n"}
+    names = sorted(path.name for path in (out / "feedback").glob("*.html"))
+    assert len({name.casefold() for name in names}) == len(done) and all(len(name) < 100 and not name.startswith(".") for name in names)
+    with open(out / "grades.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == len(done) + 1 and not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))]
+    for page in (out / "index.html", *(out / "feedback").glob("*.html")):
+        assert "<b>x" not in page.read_text(encoding="utf-8")

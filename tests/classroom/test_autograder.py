@@ -24,8 +24,15 @@ def archive(tmp_path_factory):
 def test_what_is_in_it(archive):
     with zipfile.ZipFile(archive) as opened:
         names = set(opened.namelist())
-        assert {"setup.sh", "run_autograder", "isbe_np/cli/__init__.py", "isbe_np/classroom/runner.py", "assignments/a1/a1.py",
-                "assignments/a1/checks.py", "assignments/a1/handout.md"} <= names
+        assert {
+            "setup.sh",
+            "run_autograder",
+            "isbe_np/cli/__init__.py",
+            "isbe_np/classroom/runner.py",
+            "assignments/a1/a1.py",
+            "assignments/a1/checks.py",
+            "assignments/a1/handout.md",
+        } <= names
         assert not any("__pycache__" in name or name.startswith(("/", "tests")) for name in names)
         for script in ("setup.sh", "run_autograder"):
             assert opened.getinfo(script).external_attr >> 16 == 0o755
@@ -51,8 +58,14 @@ def layout(archive, tmp_path):
 
 def run(layout):
     # Neither the working folder nor the environment may matter.
-    done = subprocess.run(["bash", str(layout / "run_autograder")], cwd="/", capture_output=True, text=True, check=False,
-                          env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "VIRTUAL_ENV": sys.prefix})
+    done = subprocess.run(
+        ["bash", str(layout / "run_autograder")],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "VIRTUAL_ENV": sys.prefix},
+    )
     assert done.returncode == 0, done.stderr
     return json.loads((layout / "results" / "results.json").read_text()), done.stdout
 
@@ -66,8 +79,14 @@ def with_libraries(layout):
 
 
 @pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="Python runs in no virtual environment whose libraries could be lent")
-@pytest.mark.parametrize(("name", "source", "score"), [
-    ("a1.py", A1.files["a1.py"], 16), ("mine.py", A1.files["a1.py"].replace("np.outer", "np.add.outer"), 11), ("notes.txt", "", 0)])
+@pytest.mark.parametrize(
+    ("name", "source", "score"),
+    [
+        ("a1.py", A1.files["a1.py"], 16),
+        ("mine.py", A1.files["a1.py"].replace("np.outer", "np.add.outer"), 11),
+        ("notes.txt", "", 0),
+    ],
+)
 def test_a_submission_is_graded_in_that_layout(layout, name, source, score):
     with_libraries(layout)
     (layout / "submission" / name).write_text(source)

@@ -53,7 +53,9 @@ def test_grades_feedback_and_the_class(handed_in, tmp_path):
     assert rows["ann"]["look at"] == "the same text as dan" and rows["bob"]["look at"] == "" and rows["bob"]["of"] == "16"
     told = (out / "feedback" / "bob.md").read_text()
     assert told.startswith("# a1, Softmax and its Jacobian: 14 / 16\n\nStudent: bob\n")
-    assert "**Failed: large scores** (0 of 2)" in told and "got nan" in told and "Hint: Subtract the row's largest score" in told
+    assert (
+        "**Failed: large scores** (0 of 2)" in told and "got nan" in told and "Hint: Subtract the row's largest score" in told
+    )
     assert "seed 7. Isolation full:" in told or "seed 7. Isolation reduced:" in told
     page = (out / "index.html").read_text()
     assert "4 submissions, mean 11.5 of 16 points" in page and '<a href="feedback/bob.html">bob</a>' in page
@@ -63,7 +65,9 @@ def test_grades_feedback_and_the_class(handed_in, tmp_path):
 
 def test_any_executor_gives_the_same_reports(handed_in, tmp_path):
     def told(out):
-        return {path.name: re.sub(r"Graded in [\d.]+ s", "", path.read_text()) for path in sorted((out / "feedback").glob("*.md"))}
+        return {
+            path.name: re.sub(r"Graded in [\d.]+ s", "", path.read_text()) for path in sorted((out / "feedback").glob("*.md"))
+        }
 
     run(handed_in, tmp_path / "threads")
     grade(A1, handed_in, tmp_path / "spawned", seed=7, executor=local(2))
@@ -135,13 +139,15 @@ def test_folders_are_refused_where_they_would_mix(handed_in, tmp_path):
 def test_gradescope_gets_a_result_first_and_last(handed_in, tmp_path, monkeypatch):
     out, seen = tmp_path / "out", []
     real = cohort._grade_one
-    monkeypatch.setattr(cohort, "_grade_one", lambda *given: seen.append(json.loads((out / "results.json").read_text())) or real(*given))
+    monkeypatch.setattr(
+        cohort, "_grade_one", lambda *given: seen.append(json.loads((out / "results.json").read_text())) or real(*given)
+    )
     run(handed_in / "bob.py", out, for_gradescope=True)
     first, last = *seen, json.loads((out / "results.json").read_text())
     assert first["score"] == 0 and "The grading did not end" in first["output"] and len(first["tests"]) == 11
     assert last["score"] == 14 == sum(test["score"] for test in last["tests"]) and last["execution_time"] > 0
     assert sum(test["max_score"] for test in last["tests"]) == 16 and last["stdout_visibility"] == "hidden"
-    failed, = (test for test in last["tests"] if test["status"] == "failed")
+    (failed,) = (test for test in last["tests"] if test["status"] == "failed")
     assert failed["name"] == "1.1 softmax: large scores" and "got nan" in failed["output"] and failed["output_format"] == "text"
 
 
@@ -164,7 +170,7 @@ NASTY = '<script>alert(1)</script>\x1b[2J\u202e=cmd|"/C calc"!A0 ``` </pre> <img
 def test_no_page_table_or_terminal_obeys_a_submission(tmp_path, capsys):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
-    source = (f"NASTY = {NASTY!r}\nprint(NASTY)\ndef softmax(x):\n    print(NASTY)\n    raise ValueError(NASTY)\n")
+    source = f"NASTY = {NASTY!r}\nprint(NASTY)\ndef softmax(x):\n    print(NASTY)\n    raise ValueError(NASTY)\n"
     for name in ("=1+cmd.py", "<img src=x onerror=alert(1)>.py", "a\x1b[2Jb.py", "x\ny.py", "`a` *b*.py"):
         (folder / name).write_text(source)
     run(folder, out)
@@ -185,13 +191,35 @@ def test_no_page_table_or_terminal_obeys_a_submission(tmp_path, capsys):
 
 def test_the_command_line(handed_in, tmp_path, capsys):
     out = tmp_path / "out"
-    assert cli.main(["grade", "a1", str(handed_in), "--out", str(out), "--seed", "7", "--workers", "1", "--seconds", "3", "--memory",
-                     "1500", "--json", str(tmp_path / "all.json")]) == 0
+    assert (
+        cli.main(
+            [
+                "grade",
+                "a1",
+                str(handed_in),
+                "--out",
+                str(out),
+                "--seed",
+                "7",
+                "--workers",
+                "1",
+                "--seconds",
+                "3",
+                "--memory",
+                "1500",
+                "--json",
+                str(tmp_path / "all.json"),
+            ]
+        )
+        == 0
+    )
     told = capsys.readouterr()
     assert "a1: 4 submissions, mean 11.50 of 16 points." in told.out and "Isolation " in told.out
     assert json.loads((tmp_path / "all.json").read_text())["bob"]["score"] == 14
-    for wrong, words in (((handed_in, "--seconds", "0"), "A limit expects a number above 0; got 0.0 for call."),
-                         ((tmp_path / "none",), "grade expects a file or folder of submissions")):
+    for wrong, words in (
+        ((handed_in, "--seconds", "0"), "A limit expects a number above 0; got 0.0 for call."),
+        ((tmp_path / "none",), "grade expects a file or folder of submissions"),
+    ):
         assert cli.main(["grade", "a1", *map(str, wrong), "--out", str(tmp_path / "other")]) == 2
         assert words in capsys.readouterr().err
 
@@ -206,8 +234,9 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(tmp_path):
     def restored():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-                               preexec_fn=restored)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=restored
+    )
     deadline = time.monotonic() + 60
     while len(list(out.glob("feedback/*.json"))) < 4 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -28,27 +28,37 @@ def test_formulas_can_be_called():
 
 
 def test_the_process_goes_on_after_an_error_and_keeps_its_state():
-    with Sandbox("count = 0\ndef f(x):\n    global count\n    count += 1\n    if x < 0: raise ValueError('no')\n    return count",
-                 "f", limits=SHORT) as sandbox:
+    with Sandbox(
+        "count = 0\ndef f(x):\n    global count\n    count += 1\n    if x < 0: raise ValueError('no')\n    return count",
+        "f",
+        limits=SHORT,
+    ) as sandbox:
         assert int(sandbox.call([1])[0][0]) == 1
-        with pytest.raises(Failed, match="^ValueError: no\nline 5, in f: if x < 0: raise"):
+        with pytest.raises(Failed, match=r"^ValueError: no\nline 5, in f: if x < 0: raise"):
             sandbox.call([-1])
         assert int(sandbox.call([1])[0][0]) == 3
 
 
-@pytest.mark.parametrize(("source", "kind", "words"), [
-    ("def g(x): return x", "import failed", "submission.py has no function f. Was it renamed or removed?"),
-    ("def f(x) return x", "import failed", "SyntaxError"),
-    ("1 / 0", "import failed", "ZeroDivisionError: division by zero\nline 1, in <module>: 1 / 0"),
-    ("x = 1\0", "import failed", "null bytes"),
-    ("raise SystemExit(0)", "import failed", "SystemExit: 0"),
-    ("import os; os._exit(0)", "ended itself", "with exit code 0, instead of returning an answer"),
-    ("def f(x):\n    while True: pass", "time limit", "No answer within 1 s"),
-    ("while True: pass", "time limit", "No start within 1 s"),
-    ("import ctypes\ndef f(x): ctypes.string_at(0)", "crashed", "SIGSEGV"),
-    ("import numpy as np\ndef f(x): return np.zeros(10**7)", "reply too large", "The function returned 80,000,0"),
-    ("import os\ndef f(x):\n    for k in range(3, 64):\n        try: os.write(k, b'junk' * 10)\n        except OSError: pass", "reply", ""),
-])
+@pytest.mark.parametrize(
+    ("source", "kind", "words"),
+    [
+        ("def g(x): return x", "import failed", "submission.py has no function f. Was it renamed or removed?"),
+        ("def f(x) return x", "import failed", "SyntaxError"),
+        ("1 / 0", "import failed", "ZeroDivisionError: division by zero\nline 1, in <module>: 1 / 0"),
+        ("x = 1\0", "import failed", "null bytes"),
+        ("raise SystemExit(0)", "import failed", "SystemExit: 0"),
+        ("import os; os._exit(0)", "ended itself", "with exit code 0, instead of returning an answer"),
+        ("def f(x):\n    while True: pass", "time limit", "No answer within 1 s"),
+        ("while True: pass", "time limit", "No start within 1 s"),
+        ("import ctypes\ndef f(x): ctypes.string_at(0)", "crashed", "SIGSEGV"),
+        ("import numpy as np\ndef f(x): return np.zeros(10**7)", "reply too large", "The function returned 80,000,0"),
+        (
+            "import os\ndef f(x):\n    for k in range(3, 64):\n        try: os.write(k, b'junk')\n        except OSError: 0",
+            "reply",
+            "",
+        ),
+    ],
+)
 def test_what_ends_a_process_is_named(source, kind, words):
     limits = Limits(start=1 if source.startswith("while") else 10, first=1, call=1)
     with pytest.raises(Stopped) as told:
@@ -68,18 +78,45 @@ def test_memory_is_limited():
 
 
 @linux
-@pytest.mark.parametrize("attempt", [
-    "os.fork()", "os.listdir('/')", "open('/etc/passwd')", "open('new', 'w')", "open('/dev/shm/new', 'w')", "open('/proc/self/maps')",
-    "open(f'/proc/{os.getppid()}/mem', 'rb')", "os.kill(os.getppid(), 9)", "os.kill(-1, 9)", "socket.socket()", "os.chmod('.', 0)",
-    "socket.socket(socket.AF_UNIX)", "os.memfd_create('x')", "os.symlink('a', 'b')", "os.mkdir('x')", "os.setpriority(0, 0, 5)",
-    "os.utime('.', (0, 0))", "os.execv('/bin/true', ['true'])", "threading.Thread(target=print).start()", "subprocess.run(['true'])",
-    "resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))", "open(numpy.__path__[0] + '/../../../../../pyvenv.cfg')",
-    "os.truncate(numpy.__file__, 0)", "os.unlink(numpy.__file__)", "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
-    "resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))", "os.setuid(0)", "open(__import__('sys').executable + 'x', 'w')",
-])
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "os.fork()",
+        "os.listdir('/')",
+        "open('/etc/passwd')",
+        "open('new', 'w')",
+        "open('/dev/shm/new', 'w')",
+        "open('/proc/self/maps')",
+        "open(f'/proc/{os.getppid()}/mem', 'rb')",
+        "os.kill(os.getppid(), 9)",
+        "os.kill(-1, 9)",
+        "socket.socket()",
+        "os.chmod('.', 0)",
+        "socket.socket(socket.AF_UNIX)",
+        "os.memfd_create('x')",
+        "os.symlink('a', 'b')",
+        "os.mkdir('x')",
+        "os.setpriority(0, 0, 5)",
+        "os.utime('.', (0, 0))",
+        "os.execv('/bin/true', ['true'])",
+        "threading.Thread(target=print).start()",
+        "subprocess.run(['true'])",
+        "resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))",
+        "open(numpy.__path__[0] + '/../../../../../pyvenv.cfg')",
+        "os.truncate(numpy.__file__, 0)",
+        "os.unlink(numpy.__file__)",
+        "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))",
+        "os.setuid(0)",
+        "open(__import__('sys').executable + 'x', 'w')",
+    ],
+)
 def test_the_walls_hold(attempt):
-    source = ("import os, resource, socket, subprocess, threading\nimport numpy\n"
-              f"def f(x):\n    try:\n        {attempt}\n    except (OSError, RuntimeError, ValueError):\n        return 1\n    return 0")
+    source = (
+        "import os, resource, socket, subprocess, threading\nimport numpy\n"
+        f"def f(x):\n    try:\n        {attempt}\n"
+        "    except (OSError, RuntimeError, ValueError):\n        return 1\n    return 0"
+    )
     assert call(source, 1.0) == [1]
 
 
@@ -91,8 +128,10 @@ def test_all_walls_stand_here_and_the_report_says_so():
 
 def test_a_missing_wall_is_reported():
     assert isolation(dict.fromkeys(FULL, True)).startswith("full: limits of memory")
-    assert isolation({"limits": True}).endswith("NOT here: no network; no writing, and reading of Python's own files alone; no other "
-                                                "processes, sockets or shared memory")
+    assert isolation({"limits": True}).endswith(
+        "NOT here: no network; no writing, and reading of Python's own files alone; no other "
+        "processes, sockets or shared memory"
+    )
 
 
 @pytest.mark.parametrize("name", ["isbe_np", "matplotlib", "llvmlite", "wire", "runner", "pytest"])
@@ -108,16 +147,21 @@ def test_no_variable_of_the_graders_goes_in(monkeypatch):
 
 
 def test_what_is_printed_is_kept_up_to_its_limit_and_costs_no_points():
-    with Sandbox("print('at import')\ndef f(x):\n    print('y' * 10**6)\n    print('more')\n    return x", "f", limits=SHORT) as sandbox:
+    with Sandbox(
+        "print('at import')\ndef f(x):\n    print('y' * 10**6)\n    print('more')\n    return x", "f", limits=SHORT
+    ) as sandbox:
         assert sandbox.call([1.0])[0] == [1.0]
         text = sandbox.printed()
     assert text.startswith("at import\nyyy") and len(text) <= SHORT.printed
 
 
 def test_numba_kernels_compile_with_and_without_threads_and_cache():
-    source = ("import numba, numpy as np\n@numba.njit(cache=True)\ndef total(x):\n    s = 0.0\n    for v in x: s += v\n    return s\n"
-              "@numba.njit(parallel=True)\ndef twice(x):\n    y = np.empty_like(x)\n    for k in numba.prange(x.size): y[k] = 2 * x[k]\n"
-              "    return y\ndef f(x): return total(x), twice(x)")
+    source = (
+        "import numba, numpy as np\n@numba.njit(cache=True)\ndef total(x):\n    s = 0.0\n    for v in x: s += v\n    return s\n"
+        "@numba.njit(parallel=True)\ndef twice(x):\n    y = np.empty_like(x)\n"
+        "    for k in numba.prange(x.size): y[k] = 2 * x[k]\n"
+        "    return y\ndef f(x): return total(x), twice(x)"
+    )
     total, twice = call(source, np.arange(4.0), modules=("numpy", "numba"), limits=Limits())
     assert total == 6 and np.array_equal(twice, [0, 2, 4, 6])
 

@@ -22,20 +22,25 @@ def by_student(place):
 def test_a_file_is_one_submission(handed_in):
     file = handed_in / "ann.py"
     file.write_text("x = 1\n")
-    only, = collect(file, "a1")
+    (only,) = collect(file, "a1")
     assert (only.student, only.key, only.source, only.fault) == ("ann", "ann", "x = 1\n", "")
 
 
 def test_a_folder_with_the_assignments_file_is_one_submission(handed_in):
     (handed_in / "a1.py").write_text("x = 1\n")
     (handed_in / "notes.py").write_text("x = 2\n")
-    only, = collect(handed_in, "a1")
+    (only,) = collect(handed_in, "a1")
     assert only.student == "in" and only.source == "x = 1\n"
 
 
 def test_files_and_folders_side_by_side(handed_in):
     (handed_in / "ann.py").write_text("ann")
-    for student, files in {"bob": ("a1.py", "other.py"), "cid": ("work.py", "test_a1.py"), "dan": (), "eve": ("x.py", "y.py")}.items():
+    for student, files in {
+        "bob": ("a1.py", "other.py"),
+        "cid": ("work.py", "test_a1.py"),
+        "dan": (),
+        "eve": ("x.py", "y.py"),
+    }.items():
         (handed_in / student).mkdir()
         for file in files:
             (handed_in / student / file).write_text(f"{student} {file}")
@@ -43,7 +48,12 @@ def test_files_and_folders_side_by_side(handed_in):
     (handed_in / ".hidden.py").write_text("passed over")
     found = by_student(handed_in)
     assert {student: submission.source for student, submission in found.items()} == {
-        "ann": "ann", "bob": "bob a1.py", "cid": "cid work.py", "dan": "", "eve": ""}
+        "ann": "ann",
+        "bob": "bob a1.py",
+        "cid": "cid work.py",
+        "dan": "",
+        "eve": "",
+    }
     assert found["dan"].fault == "The folder holds no Python file and no a1.py. Hand in a1.py."
     assert found["eve"].fault == "The folder holds 2 Python files and no a1.py. Hand in a1.py."
 
@@ -59,8 +69,10 @@ def test_no_link_is_followed(handed_in, tmp_path):
     (handed_in / "cid" / "a1.py").symlink_to(secret)
     (handed_in / "dan.py").symlink_to("nowhere")
     found = by_student(handed_in)
-    assert all(submission.source == "" and "is a symbolic link, which is not followed" in submission.fault
-               for submission in found.values()) and set(found) == {"ann", "bob", "cid", "dan"}
+    assert all(
+        submission.source == "" and "is a symbolic link, which is not followed" in submission.fault
+        for submission in found.values()
+    ) and set(found) == {"ann", "bob", "cid", "dan"}
 
 
 def test_a_link_in_the_place_of_one_submission_is_not_followed(handed_in, tmp_path):
@@ -68,7 +80,7 @@ def test_a_link_in_the_place_of_one_submission_is_not_followed(handed_in, tmp_pa
     secret.write_text("the key")
     (handed_in / "a1.py").symlink_to(secret)
     for single in (False, True):
-        only, = collect(handed_in, "a1", single)
+        (only,) = collect(handed_in, "a1", single)
         assert only.source == "" and "symbolic link" in only.fault
 
 
@@ -86,7 +98,19 @@ def test_files_of_other_kinds_are_refused_and_none_is_waited_for(handed_in):
 
 
 def test_every_student_has_a_file_name_of_their_own(handed_in):
-    for name in ("ann.py", "Ann.py", "müller.py", "Σ.py", "..x.py", "a b.py", "x" * 200 + ".py", "=cmd.py", "‮evil.py", "<b>.py", "nul.py"):
+    for name in (
+        "ann.py",
+        "Ann.py",
+        "müller.py",
+        "Σ.py",
+        "..x.py",
+        "a b.py",
+        "x" * 200 + ".py",
+        "=cmd.py",
+        "‮evil.py",
+        "<b>.py",
+        "nul.py",
+    ):
         (handed_in / name).write_text(name)
     (handed_in / "ann").mkdir()
     (handed_in / "ann" / "a1.py").write_text("folder")

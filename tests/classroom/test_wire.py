@@ -7,13 +7,24 @@ import pytest
 
 from isbe_np.classroom.wire import DTYPES, Formula, WireError, pack, pack_arguments, unpack, unpack_arguments
 
-VALUES = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(np.nan), np.zeros((0, 4)), np.array([True, False]), 3, 2.5, True,
-          np.arange(8).reshape(2, 2, 2)[:, ::-1], np.array([1, 2], ">i4")]
+VALUES = [
+    np.arange(6, dtype=np.float32).reshape(2, 3),
+    np.array(np.nan),
+    np.zeros((0, 4)),
+    np.array([True, False]),
+    3,
+    2.5,
+    True,
+    np.arange(8).reshape(2, 2, 2)[:, ::-1],
+    np.array([1, 2], ">i4"),
+]
 
 
 def same(a, b):
     assert np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") and np.shape(a) == np.shape(b)
-    assert np.asarray(a).dtype.newbyteorder("=") == np.asarray(b).dtype and isinstance(b, np.ndarray) == isinstance(a, np.ndarray)
+    assert np.asarray(a).dtype.newbyteorder("=") == np.asarray(b).dtype and isinstance(b, np.ndarray) == isinstance(
+        a, np.ndarray
+    )
 
 
 def test_arrays_and_numbers_come_back_as_they_were():
@@ -39,9 +50,23 @@ def lying(shape, dtype="float64", data=b"", number=0):
     return struct.pack("<B", 1) + struct.pack(f"<BBB{len(shape)}Q", number, DTYPES.index(dtype), len(shape), *shape) + data
 
 
-@pytest.mark.parametrize("body", [b"", b"\x01", lying((10**18,)), lying((2**63, 2**63)), lying((2,), data=b"\0" * 15),
-                                  lying((1,), data=b"\0" * 9), lying((1,) * 9, data=b"\0" * 8), struct.pack("<BBBB", 1, 0, 9, 0),
-                                  struct.pack("<BBBB", 1, 2, 0, 0) + b"\0", pack(VALUES)[:-1], pack(VALUES) + b"\0", b"\xff" * 100])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x01",
+        lying((10**18,)),
+        lying((2**63, 2**63)),
+        lying((2,), data=b"\0" * 15),
+        lying((1,), data=b"\0" * 9),
+        lying((1,) * 9, data=b"\0" * 8),
+        struct.pack("<BBBB", 1, 0, 9, 0),
+        struct.pack("<BBBB", 1, 2, 0, 0) + b"\0",
+        pack(VALUES)[:-1],
+        pack(VALUES) + b"\0",
+        b"\xff" * 100,
+    ],
+)
 def test_a_lying_reply_is_refused_before_an_array_is_made(body):
     with pytest.raises(WireError):
         unpack(body)

@@ -50,8 +50,9 @@ def smoothed(random):
 def far_apart(random):
     """Scores whose e^x overflows or vanishes: the loss is then about the score gap."""
     x = random.normal(0, 1, (3, 5))
-    low = np.eye(5)[(x * 1e3).argmin(axis=1)]
-    return [(x + 900, labels(random, 3, 5), 0.0), (x - 2000, labels(random, 3, 5), 0.1), (x * 1e3, low, 0.0),
+    low = np.eye(5)[x.argmin(axis=1)]
+    return [(x + 900, labels(random, 3, 5), 0.0), (x - 2000, labels(random, 3, 5), 0.0),
+            (x * np.array([[1e2], [1e4], [1e6]]), low, 0.0),
             (np.array([[1e300, -1e300, 0.0]]), np.array([[0.0, 0.5, 0.5]]), 0.0)]
 
 
@@ -113,16 +114,27 @@ def weighted(number, kinds, weigh=weights):
 
 
 def equal_weights(random):
-    """Weights of 1, targets that sum to 1: reductions 0 and 1 are then those of every framework."""
-    return [case for number in (0, 1) for case in weighted(number, KINDS[:2], lambda random, C: np.ones(C))(random)]
+    """One weight for all classes, targets that sum to 1: sum and mean, without the question of which weight is meant."""
+    def one(random, C):
+        return np.full(C, random.uniform(1.5, 3))
+    return [case for number in (0, 1) for case in weighted(number, KINDS[:2], one)(random)]
 
 
-def dilated(kinds, spread=1.0):
-    """Scores, targets, dilation and relocation."""
+def dilated(kinds, level=0.0):
+    """Scores x with k ⊙ x + b near one level, targets, dilation k and relocation b."""
     def cases(random):
-        return [(spread * scores(random, N, C), kind(random, N, C), random.uniform(0.3, 3, C), random.normal(0, 1, C))
-                for N, C in SHAPES for kind in kinds]
+        found = []
+        for N, C in SHAPES:
+            for kind in kinds:
+                k, b = random.uniform(0.3, 3, C), random.normal(0, 1, C)
+                found.append(((level + scores(random, N, C) - b) / k, kind(random, N, C), k, b))
+        return found
     return cases
+
+
+def any_dilated(random):
+    """Targets of any sum; and ordinary soft scores whose k ⊙ x + b are so large that e^x overflows."""
+    return dilated(KINDS[2:])(random) + dilated(KINDS, 900)(random)
 
 
 def box(k, b):
@@ -144,7 +156,8 @@ ASSIGNMENT = Assignment("Cross-entropy's gradient and the collapse", tasks=(
         Check("far apart", 1, far_apart, "log y = x − m − log Σ e^(x − m) with the row's largest score m: do not take the "
               "logarithm of a y that rounding made 0."))),
     Task("2.2", "gradient_by_soft", "Its gradient by the soft scores", returns=("g",), limits=QUICK, checks=(
-        Check("values", 1, quotients, "The derivative of −t log y by y, class by class: −t / y. Softmax has no part in it yet.",
+        Check("values", 1, quotients, "The derivative of −t log y by y, class by class: −t / y, with nothing added to y. "
+              "Softmax has no part in it yet.",
               tolerance=1e-12),
         Check("soft scores of 0", 1, zeros, "0 · log 0 counts as 0, and so does its derivative: divide only where t is not 0. "
               "Where t > 0 and y = 0, −inf is the honest answer."))),
@@ -161,19 +174,19 @@ ASSIGNMENT = Assignment("Cross-entropy's gradient and the collapse", tasks=(
         Check("many classes", 1, many_classes, "J of 30,000 classes takes 7 GB; route 2 needs none.", tolerance=1e-12,
               public=False))),
     Task("2.4", "weighted_error", "Class weights and reductions", returns=("the gradient",), limits=QUICK, checks=(
-        Check("weights of 1", 1, equal_weights, "With weights of 1 and targets that sum to 1 each row is y − t: as it is for "
-              "reduction 0, divided by N (not N · C) for 1.", tolerance=1e-12),
-        Check("labels", 1, lambda random: [*weighted(0, [labels])(random), *weighted(1, [labels])(random)],
-              "A weighted target w ⊙ t is a target that does not sum to 1. What is route 3 for it?", tolerance=1e-12),
+        Check("equal weights", 1, equal_weights, "With one weight w for all classes and targets that sum to 1 each row is "
+              "w (y − t): as it is for reduction 0, divided by N (not N · C, nor by weights) for 1.", tolerance=1e-12),
+        Check("labels", 1, weighted(0, [labels]), "A weighted target w ⊙ t is a target that does not sum to 1. What is route 3 "
+              "for it?", tolerance=1e-12),
         Check("weighted mean", 1, weighted(2, [labels]), "Divide by the weight of all targets of the batch, one number, not "
               "by N.", tolerance=1e-12),
-        Check("soft targets", 1, lambda random: [*weighted(0, KINDS[1:])(random), *weighted(1, KINDS[1:])(random)],
+        Check("soft targets", 1, weighted(0, KINDS[1:]),
               "y_c is multiplied by Σ_k w_k t_nk, the row's total, t_c by its own weight w_c: w ⊙ (y − t) is neither.",
               tolerance=1e-12))),
     Task("2.5", "dilated_error", "A dilated softmax", returns=("the error", "the gradient"), limits=QUICK, checks=(
         Check("labels", 1, dilated(KINDS[:2]), "By the chain rule ∂z_j/∂x_j = k_j for z = k ⊙ x + b: the gradient is k ⊙ the "
               "error.", tolerance=1e-11),
-        Check("any sum, any scores", 1, dilated(KINDS, 1e3), "The error is y − t, the gradient k ⊙ (Σt · y − t). Subtract the "
+        Check("any sum, any scores", 1, any_dilated, "The error is y − t, the gradient k ⊙ (Σt · y − t). Subtract the "
               "largest of k ⊙ x + b, not of x.", tolerance=1e-11))),
     Task("2.6", "find_dilation", "Look into the box", returns=("the dilation k", "the relocation b"), limits=QUICK, checks=(
         Check("dilation", 1, lambda random: [box(random.uniform(0.3, 3, C), np.zeros(C)) for C in (2, 5)],
