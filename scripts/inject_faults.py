@@ -385,7 +385,6 @@ FAULTS = {
         ("no gradient behind a layer without parameters", "if self.views.get(layer) or needed.intersection(sources):",
          "if self.views.get(layer):"),
         ("training is never switched on", "self.mode.training = training", "self.mode.training = False"),
-        ("stale batch: the steps keep the first one's", "np.copyto(self.input.value, batch)", "self.input.value = batch"),
         ("a value by name is batch last", "None if array is None else slot.batch_first(array)",
          "None if array is None else array.copy()"),
         ("stale error: only the first is copied", "np.copyto(self.output.grad, error)",
@@ -402,9 +401,109 @@ FAULTS = {
         ("scores are the graph's own buffer", "return scores.copy()", "return scores"),
         ("the input's gradient is batch last", "self._ran.input.batch_first(self._ran.input.grad)",
          "self._ran.input.grad.copy()"),
-        ("a batch that is not finite is taken", "if not all_finite(batch.reshape(-1)):", "if False:"),
+        ("a batch that is not finite is taken", "if not plan.take(batch):", "if plan.take(batch) is None:"),
         ("buffers serve every batch size", "if N not in self._plans:", "if not self._plans:"),
-        ("evaluating switches training on", "scores = plan.forward(batch, training)", "scores = plan.forward(batch, True)"),
+        ("evaluating switches training on", "scores = plan.forward(training)", "scores = plan.forward(True)"),
+    ],
+    ("classroom/judge.py", "tests/classroom/test_judge.py"): [
+        ("NaN is right, as no comparison is true of it", "if right.all():", "if not (gap > tolerance * scale).any():"),
+        ("shapes are not compared", "if have.shape != want.shape:", "if have.size != want.size:"),
+        ("dtypes are never compared", "if same_dtype and have", "if False and have"),
+        ("infinity is right where anything infinite is expected", "(have == want) |",
+         "(np.isinf(have) & np.isinf(want)) | (have == want) |"),
+        ("the scale counts infinities", "where=np.isfinite(want)", "where=~np.isnan(want)"),
+        ("too few results are right", "if len(got) != len(expected):", "if len(got) > len(expected):"),
+        ("the first wrong element is shown, not the worst", "int(np.argmax(badness))", "int(np.argmax(~right))"),
+    ],
+    ("classroom/wire.py", "tests/classroom/test_wire.py"): [
+        ("bytes beyond the arrays pass", "if at != len(view):", "if at > len(view):"),
+        ("bytes that are missing pass", "if at + count > len(view):", "if count > len(view):"),
+        ("lengths without limit", "> MOST_NUMBERS:", "> 2**200:"),
+        ("any number of axes", " or axes > MOST_AXES", ""),
+        ("numbers come back as arrays", "array.item() if number and not axes else array", "array"),
+    ],
+    ("classroom/walls.py", "tests/classroom/test_sandbox.py"): [
+        ("files: the rules are made and not put in force", 'stand["files"] = C.syscall(446, rules, 0) == 0',
+         'stand["files"] = True'),
+        ("calls: the filter is not put in force", "return C.syscall(seccomp, 1, 1, ctypes.byref(program)) == 0", "return True"),
+        ("calls: fork is let through", '"clone": (56, 220), ', '"clone": (57, 220), '),
+        ("calls: sockets are let through", '"socket": (41, 198), "socketpair"', '"socketpair"'),
+        ("calls: signals are let through", '"kill": (62, 129), ', ""),
+        ("calls: modes of files may change", '"fchmodat": (268, 53), ', ""),
+        ("calls: limits of others may be set", '"prlimit64": (302, 261)', '"tkill": (200, 130)'),
+        ("memory is not limited", "resource.setrlimit(number, (most, most))",
+         'name == "AS" or resource.setrlimit(number, (most, most))'),
+        ("limits can be raised again", "resource.setrlimit(number, (most, most))", "resource.setrlimit(number, (most, hard))"),
+        ("root stays root", "os.setresuid(65534, 65534, 65534)", "pass"),
+    ],
+    ("classroom/runner.py", "tests/classroom/test_sandbox.py"): [
+        ("the package can be imported", "if name.partition(\".\")[0] not in self.allowed:", "if False:"),
+        ("None is an answer", "if any(value is None for value in values):", "if False:"),
+        ("prints beyond the limit are errors", "        except OSError:\n            return len(text)",
+         "        except KeyError:\n            return len(text)"),
+    ],
+    ("classroom/sandbox.py", "tests/classroom/test_sandbox.py"): [
+        ("a reply of any length is read", "if length > (most if kind == b\"A\" else TOLD):", "if length > 2**63:"),
+        ("the grader's variables go in", 'env={"OPENBLAS', 'env={**os.environ, "OPENBLAS'),
+        ("the process is not killed", "os.killpg(self.process.pid, signal.SIGKILL), self.process.kill", "None, lambda: None"),
+        ("its folder is left", "shutil.rmtree(self.folder, ignore_errors=True)", "pass"),
+        ("the package can be read", '"/dev/null", "/dev/zero"', 'str(HERE.parent), "/dev/null", "/dev/zero"'),
+        ("later calls have the first one's time", "self.limits.call if self._calls else self.limits.first",
+         "10 * self.limits.first"),
+    ],
+    ("classroom/grading.py", "tests/classroom/test_grading.py"): [
+        ("one failed check fails its task", "return sum(check.score for check in self.checks)",
+         "return self.points if all(check.passed for check in self.checks) else 0"),
+        ("the seed does not reach the cases", "generator(settings.seed, task, check)", "generator(0, task, check)"),
+        ("only the first case is judged", "for k, answer in enumerate(answers):", "for k, answer in enumerate(answers[:1]):"),
+        ("a process that was stopped is asked again", "            self.close()\n            return _Answer(()",
+         "            return _Answer(()"),
+        ("a race counts whatever it answered", "if _outcome(assignment, task, race, raced).passed:", "if raced:"),
+        ("limits cannot be overridden", "return replace(task.limits, **dict(self.limits))", "return replace(task.limits)"),
+        ("the time of a submission is not limited", " or time.monotonic() > self.deadline:", ":"),
+    ],
+    ("classroom/release.py", "tests/classroom/test_release.py"): [
+        ("the solution stays", "            if not begun:\n", "            if True:\n"),
+        ("no end is no fault", "    if begun:\n        raise", "    if False:\n        raise"),
+        ("traces are not looked for", "        if traces:\n", "        if False:\n"),
+        ("the stub is not tried", "if check.passed == (what == \"stub\")]", "if not check.passed and what == \"solution\"]"),
+        ("what is there is written over", "if out.exists() and (not out.is_dir() or any(out.iterdir())):", "if False:"),
+    ],
+    ("classroom/submissions.py", "tests/classroom/test_submissions.py"): [
+        ("links are followed", "os.O_RDONLY | os.O_NOFOLLOW |", "os.O_RDONLY |"),
+        ("links to folders are followed", "entry.is_dir(follow_symlinks=False)", "entry.is_dir()"),
+        ("a pipe is waited for", "| os.O_NONBLOCK | os.O_CLOEXEC", "| os.O_CLOEXEC"),
+        ("any size is read", "if kind.st_size > LARGEST:", "if False:"),
+        ("two students share a file", "while key.casefold() in taken:", "while False:"),
+    ],
+    ("classroom/safe.py", "tests/classroom/test_submissions.py"): [
+        ("characters that steer a terminal pass", '"Cc", "Cf", "Cs"', '"Cf", "Cs"'),
+        ("characters that turn the writing pass", '"Cc", "Cf", "Cs"', '"Cc", "Cs"'),
+        ("spreadsheets get formulas", 'text[:1] in ("=", "+", "-", "@")', 'text[:1] in ("=", "+", "@")'),
+        ("fences can be closed from within", "max(3, longest + 1)", "3"),
+        ("tags pass into Markdown", "html.escape(line(text, 600), quote=False)", "line(text, 600)"),
+    ],
+    ("classroom/cohort.py", "tests/classroom/test_cohort.py"): [
+        ("an old report of another text is kept", "told = json.dumps([submission.source, submission.fault,",
+         "told = json.dumps([submission.student, submission.fault,"),
+        ("an old report of other limits is kept", "settings.seed, settings.seconds, settings.limits", "settings.seed"),
+        ("nothing is kept", 'if told["fingerprint"] ==', 'if told["fingerprint"] is'),
+        ("the secret seed is 0", "secrets.randbits(48)", "0"),
+        ("no result before the first", "    if for_gradescope:  # whatever", "    if False:  # whatever"),
+        ("results among submissions", "if place.is_dir() and (out ==", "if False and (out =="),
+        ("the grader's own fault is kept", "                if error is None:\n                    _keep",
+         "                if True:\n                    _keep"),
+    ],
+    ("classroom/feedback.py", "tests/classroom/test_cohort.py"): [
+        ("names pass as tags", "{html.escape(line(student))}</a>", "{line(student)}</a>"),
+        ("messages pass as tags", "return html.escape(plain(text))", "return plain(text)"),
+        ("prints pass as Markdown", "fenced(report.printed)", "report.printed"),
+        ("file names are formulas", "writer.writerow([cell(student), cell(file),", "writer.writerow([student, file,"),
+    ],
+    ("executors.py", "tests/test_executors.py"): [
+        ("a dead worker ends its tasks", "TRIES = 3", "TRIES = 1"),
+        ("all are in flight at once", "most = beside or", "most = 10**9 or"),
+        ("tasks that were under way are never alone", "alone = max(left.values()) > 0", "alone = False"),
     ],
 }
 
@@ -436,7 +535,7 @@ def faults(only: str = "") -> list[Fault]:
 
 def copy_project(to: Path) -> Path:
     """A copy of the package and its tests, without anything compiled."""
-    for folder in ("isbe_np", "tests"):
+    for folder in ("isbe_np", "tests", "tutorials/assignments"):
         shutil.copytree(ROOT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "setup.cfg", to)
     return to
