@@ -21,6 +21,7 @@ def test_right_answers():
     ("got", "words"),
     [
         ([WANT[0]], "the result has shape (2,) where (2, 2) is expected."),
+        ([WANT.reshape(4)], "the result has shape (4,) where (2, 2) is expected."),
         ([WANT, WANT], "2 results came back where one result (the result) is expected."),
         ([], "0 results came back where one result"),
         ([np.full((2, 2), np.nan)], "the result at [0, 0]: expected 1, got nan (not comparable); 3 of 4 elements are wrong."),

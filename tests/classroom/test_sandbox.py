@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import isbe_np
 from isbe_np.classroom import Formula, Limits
 from isbe_np.classroom.sandbox import FULL, Failed, Sandbox, Stopped, isolation
 
@@ -21,6 +22,19 @@ def call(source, *arguments, modules=("numpy",), limits=SHORT, function="f"):
 def test_arrays_numbers_and_tuples_come_back():
     a, b, c = call("def f(x, k): return x * k, 3, True", np.arange(3.0), 2)
     assert np.array_equal(a, [0, 2, 4]) and a.dtype == np.float64 and int(b) == 3 and bool(c)
+
+
+def test_the_first_call_has_its_own_time():
+    source = "n = 0\ndef f(x):\n    global n\n    n += 1\n    while n > 1: pass\n    return x"
+    with Sandbox(source, "f", limits=Limits(start=10, first=10, call=0.5)) as sandbox:
+        assert sandbox.call([1.0])[0] == [1.0]
+        with pytest.raises(Stopped, match=r"No answer within 0\.5 s"):
+            sandbox.call([1.0])
+
+
+def test_a_missing_return_is_told():
+    with pytest.raises(Failed, match="returned None where an array or a number is expected: is a return missing"):
+        call("def f(x): pass", 1.0)
 
 
 def test_formulas_can_be_called():
@@ -118,6 +132,21 @@ def test_the_walls_hold(attempt):
         "    except (OSError, RuntimeError, ValueError):\n        return 1\n    return 0"
     )
     assert call(source, 1.0) == [1]
+
+
+@linux
+@pytest.mark.parametrize("attempt", ["os.chmod('/nowhere', 0)", "os.chown('/nowhere', 0, 0)", "os.utime('/nowhere', (0, 0))",
+                                     "resource.prlimit(2**22 - 1, resource.RLIMIT_CPU)", "os.kill(2**22 - 1, 0)"])
+def test_calls_are_refused_before_the_kernel_looks_for_their_object(attempt):
+    # What user "nobody" may not do anyhow, the owner of the files could.
+    with pytest.raises(Failed, match="^PermissionError: .* Operation not permitted"):
+        call(f"import os, resource\ndef f(x): return {attempt}", 1.0)
+
+
+@linux
+def test_the_package_cannot_be_read():
+    with pytest.raises(Failed, match="^PermissionError"):
+        call(f"def f(x): return len(open({isbe_np.__file__!r}).read())", 1.0)
 
 
 @linux
