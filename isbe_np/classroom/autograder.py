@@ -47,6 +47,8 @@ RUN = """#!/usr/bin/env bash
 set -euo pipefail
 root=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$root/results"
+chmod 700 "$root/results"
+chmod -R go-rwx "$root/source/isbe_np" "$root/source/assignments" "$root/submission"  # where there is no Landlock
 cd "$root/results"
 echo '{"score": 0, "output": "The grader did not start. Tell your instructor."}' >results.json
 rm -rf feedback grading.json

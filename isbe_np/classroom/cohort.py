@@ -69,12 +69,12 @@ def grade(assignment: Assignment, place: Path, out: Path, seed: int | None = Non
                 if error is None:
                     _keep(out, by_key[str(key)], assignment, settings, report)
                 else:
-                    _tell(out, by_key[str(key)], report, settings.seed)
+                    _tell(out, by_key[str(key)], report)
                 progress.update(1)
     finally:
         done = [(submission, reports[submission.key]) for submission in submissions if submission.key in reports]
         _look_alike(done)
-        _write_class(out, done, settings.seed, for_gradescope)
+        _write_class(out, done, for_gradescope)
     return done
 
 
@@ -128,15 +128,15 @@ def _kept(out: Path, submission: Submission, assignment: Assignment, settings: S
 
 
 def _keep(out: Path, submission: Submission, assignment: Assignment, settings: Settings, report: Report) -> None:
-    _tell(out, submission, report, settings.seed)
+    _tell(out, submission, report)
     told = {"student": submission.student, "fingerprint": _fingerprint(submission, assignment, settings),
             "report": report.as_dict()}
     write(out / "feedback" / f"{submission.key}.json", json.dumps(told))
 
 
-def _tell(out: Path, submission: Submission, report: Report, seed: int) -> None:
+def _tell(out: Path, submission: Submission, report: Report) -> None:
     for suffix, form in (("md", feedback.as_markdown), ("html", feedback.as_html)):
-        write(out / "feedback" / f"{submission.key}.{suffix}", form(report, submission.student, seed))
+        write(out / "feedback" / f"{submission.key}.{suffix}", form(report, submission.student))
 
 
 def _look_alike(done: list[tuple[Submission, Report]]) -> None:
@@ -152,7 +152,7 @@ def _look_alike(done: list[tuple[Submission, Report]]) -> None:
             report.flags = [*report.flags, f"the same text as {some}"]
 
 
-def _write_class(out: Path, done: list[tuple[Submission, Report]], seed: int, for_gradescope: bool) -> None:
+def _write_class(out: Path, done: list[tuple[Submission, Report]], for_gradescope: bool) -> None:
     if not done:
         return
     rows = [(submission.student, submission.path.name, report) for submission, report in done]
@@ -161,4 +161,4 @@ def _write_class(out: Path, done: list[tuple[Submission, Report]], seed: int, fo
     if any(task.race is not None for _, _, report in rows for task in report.tasks):
         write(out / "leaderboard.csv", feedback.leaderboard_csv(rows))
     if for_gradescope:
-        write(out / "results.json", json.dumps(feedback.gradescope(done[0][1], seed), indent=1))
+        write(out / "results.json", json.dumps(feedback.gradescope(done[0][1]), indent=1))

@@ -1,6 +1,7 @@
 """A report for its reader: the student (Markdown, HTML), the terminal, the class's table (CSV, HTML), Gradescope (JSON).
 
-Whatever a submission could have written passes through `safe.py` here.
+Whatever a submission could have written passes through `safe.py` here. The seed is in none of them: who knew it could hand in
+the answers to the cases that come.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def text(report: Report) -> str:
     return "\n".join([*lines, f"\n{_of(report)} points"])
 
 
-def as_markdown(report: Report, student: str, seed: int | None = None) -> str:
+def as_markdown(report: Report, student: str) -> str:
     """A student's feedback as Markdown."""
     parts = [f"# {report.assignment}, {markdown(report.title)}: {_of(report)}", f"Student: {markdown(student)}"]
     if report.fault:
@@ -74,17 +75,14 @@ def as_markdown(report: Report, student: str, seed: int | None = None) -> str:
         parts += [_race(task)] if task.race is not None else []
     if report.printed.strip():
         parts += ["## What your file printed", fenced(report.printed)]
-    return "\n\n".join([*parts, "---", markdown(_footer(report, seed))]) + "\n"
+    return "\n\n".join([*parts, "---", markdown(_footer(report))]) + "\n"
 
 
-def _footer(report: Report, seed: int | None) -> str:
-    parts = [f"Graded in {report.seconds:.1f} s"]
-    if seed is not None:
-        parts.append(f"on cases of seed {seed}")
-    return ", ".join(parts) + (f". Isolation {report.isolation}." if report.isolation else ".")
+def _footer(report: Report) -> str:
+    return f"Graded in {report.seconds:.1f} s." + (f" Isolation {report.isolation}." if report.isolation else "")
 
 
-def as_html(report: Report, student: str, seed: int | None = None) -> str:
+def as_html(report: Report, student: str) -> str:
     """The same as a page of HTML without scripts."""
     def e(text: str) -> str:
         return html.escape(plain(text))
@@ -95,13 +93,14 @@ def as_html(report: Report, student: str, seed: int | None = None) -> str:
     for task in [] if report.fault else report.tasks:
         body.append(f"<h2>{e(task.number)} <code>{e(task.function)}</code>: {_of(task)}</h2><ul>")
         for check in task.checks:
-            told = "" if check.passed else (f"<pre>{e(_told(check))}</pre>" + (f"<p>Hint: {e(check.hint)}</p>" if check.hint else ""))
+            hint = f"<p>Hint: {e(check.hint)}</p>" if check.hint else ""
+            told = "" if check.passed else f"<pre>{e(_told(check))}</pre>{hint}"
             body.append(f"<li><span class=\"{'passed' if check.passed else 'failed'}\">{e(check.name)}</span> "
                         f"({points(check.score)} of {points(check.points)}){told}</li>")
         body.append("</ul>" + (f"<p>{_race(task)}</p>" if task.race is not None else ""))
     if report.printed.strip():
         body.append(f"<h2>What your file printed</h2><pre>{e(report.printed)}</pre>")
-    body.append(f"<p><small>{e(_footer(report, seed))}</small></p>")
+    body.append(f"<p><small>{e(_footer(report))}</small></p>")
     return _page(f"{report.assignment}: {line(student)}", "\n".join(body))
 
 
@@ -167,7 +166,7 @@ def leaderboard_csv(rows: list[tuple[str, str, Report]]) -> str:
     return out.getvalue()
 
 
-def gradescope(report: Report, seed: int | None = None, visibility: str = "visible") -> dict:
+def gradescope(report: Report, visibility: str = "visible") -> dict:
     """Gradescope's results.json: a test for each check, all text plain."""
     tests = [{"name": f"{task.number} {task.function}: {check.name}", "number": f"{task.number}.{k}", "score": check.score,
               "max_score": check.points, "status": "passed" if check.passed else "failed", "visibility": visibility,
@@ -178,6 +177,6 @@ def gradescope(report: Report, seed: int | None = None, visibility: str = "visib
               for task in report.tasks if task.race is not None]
     return {"score": report.score, "execution_time": round(report.seconds, 2), "output_format": "text",
             "visibility": visibility, "stdout_visibility": "hidden",
-            "output": plain(report.fault or _footer(report, seed)), "tests": tests,
+            "output": plain(report.fault or _footer(report)), "tests": tests,
             **({"leaderboard": boards} if boards else {}),
             "extra_data": {"incidents": report.incidents, "look_at": report.flags, "isolation": report.isolation}}

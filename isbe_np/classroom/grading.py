@@ -204,6 +204,7 @@ class _Asker:
             self.last = stop
             if stop.kind not in ("import failed", *self.report.incidents):  # a file that raises an error is no incident
                 self.report.incidents.append(stop.kind)
+            self.report.printed = self.report.printed or plain(stop.printed, 4000)
             self.close()
             return _Answer(() if stop.kind == "import failed" else arguments, fault=str(stop), stopped=stop.kind)
 

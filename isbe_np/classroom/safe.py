@@ -8,6 +8,7 @@ import re
 import unicodedata
 
 NAMES = re.compile(r"[^\w .@+,()-]", re.UNICODE)
+FORMULAS = tuple("=+-@＝＋－＠")  # how a formula begins in a spreadsheet, also in full width
 RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{k}" for name in ("com", "lpt") for k in range(1, 10))}
 
 
@@ -38,7 +39,7 @@ def fenced(text: str) -> str:
 def cell(text: str) -> str:
     """A line of text that a spreadsheet does not take for a formula."""
     text = line(text)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text[:1] in FORMULAS else text
 
 
 def file_name(name: str) -> str:

@@ -49,11 +49,12 @@ class Limits:
 
 
 class Stopped(Exception):
-    """The process can answer no more; `kind` names why in two or three words, the message in a sentence."""
+    """The process can answer no more; `kind` names why in two or three words, the message in a sentence. `printed` is what it
+    printed, where it did not even start."""
 
     def __init__(self, kind: str, sentence: str):
         super().__init__(sentence)
-        self.kind = kind
+        self.kind, self.printed = kind, ""
 
 
 class Failed(Exception):
@@ -88,12 +89,15 @@ class Sandbox:
                  "HOME": self.folder, "LANG": "C.UTF-8", **{name: os.environ[name] for name in PASSED if name in os.environ}})
         assert self.process.stdin is not None and self.process.stdout is not None
         self.into, self.out = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self.into, False)
+        os.set_blocking(self.into, False)  # the process has the other ends, and could empty, fill or shrink a pipe
+        os.set_blocking(self.out, False)  # between our looking and our reading or writing
         self.walls: dict[str, bool] = {}
         self._calls = 0
         try:
             self._start(given)
-        except BaseException:
+        except BaseException as fault:
+            if isinstance(fault, Stopped):
+                fault.printed = self.printed()
             self.close()
             raise
 
@@ -157,6 +161,8 @@ class Sandbox:
             self._wait(self.into, select.POLLOUT, deadline, what)
             try:
                 view = view[os.write(self.into, view[:65536]):]
+            except BlockingIOError:
+                continue
             except BrokenPipeError:
                 raise self._ended() from None
 
@@ -172,7 +178,10 @@ class Sandbox:
         parts = bytearray()
         while len(parts) < count:
             self._wait(self.out, select.POLLIN, deadline, what)
-            part = os.read(self.out, min(65536, count - len(parts)))
+            try:
+                part = os.read(self.out, min(65536, count - len(parts)))
+            except BlockingIOError:
+                continue
             if not part:
                 raise self._ended()
             parts += part
@@ -194,9 +203,13 @@ class Sandbox:
             code = self.process.wait(1)
         except subprocess.TimeoutExpired:  # it closed its pipe and lives on, or will not until it is killed
             return Stopped("closed its pipe", "The process closed the pipe for its answers.")
-        if code == -signal.SIGXCPU or code == -signal.SIGKILL:
-            return Stopped("processor limit", f"The process used more than {self.limits.processor} s of processor time, or the "
-                                              "machine's memory ran out.")
+        if code == -signal.SIGXCPU:
+            return Stopped("processor limit", f"The process used more than {self.limits.processor} s of processor time.")
+        if code == -signal.SIGKILL:
+            return Stopped("killed", "The process was killed: by itself, for more processor time than allowed, or because the "
+                                     "machine's memory ran out.")
+        if code == -signal.SIGSYS:
+            return Stopped("forbidden call", "The process called the system in a way that no answer needs, and was ended.")
         if code < 0:
             return Stopped("crashed", f"The process was ended by signal {-code} ({_signal_name(-code)}). An index out of range "
                                       "in a kernel, too deep a recursion, or too much memory can do that.")

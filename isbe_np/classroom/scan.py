@@ -6,12 +6,15 @@ import ast
 
 UNUSUAL = {"ctypes", "gc", "importlib", "inspect", "multiprocessing", "os", "pickle", "signal", "socket", "subprocess", "sys",
            "threading", "urllib", "http", "resource", "mmap", "builtins", "pathlib", "shutil", "tempfile", "asyncio", "pty"}
+LONG = 2**16  # characters: a syntax tree takes a thousand times as many bytes
 USUAL = {"__name__", "__init__", "__doc__"}
 CALLS = {"eval", "exec", "compile", "open", "__import__", "breakpoint", "input", "globals", "setattr", "delattr"}
 
 
 def look_at(source: str, modules: tuple[str, ...]) -> list[str]:
     """Short remarks such as "imports ctypes" on a submission's source; empty for an ordinary one."""
+    if len(source) > LONG:
+        return [f"has {len(source):,} characters"]
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

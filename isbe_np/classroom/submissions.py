@@ -26,10 +26,10 @@ class Submission:
 def collect(place: Path, name: str, single: bool = False) -> list[Submission]:
     """The submissions of assignment `name` in `place`, by student; never one twice. ValueError where there is none.
 
-    A file is one submission, and so is a folder that holds ``NAME.py``. Any other folder holds one for each of its Python
-    files, called as the student, and one for each of its folders, called so, with ``NAME.py`` or a single Python file in it.
-    Hidden files and files of other kinds are passed over. Symbolic links are never followed: they could lead to anyone's work.
-    `single`: all that is there is one student's.
+    A file is one submission, and so is a folder whose one Python file but tests is ``NAME.py``. Any other folder holds one for
+    each of its Python files, called as the student, and one for each of its folders, called so, with ``NAME.py`` or a single
+    Python file in it. Hidden files and files of other kinds are passed over. Symbolic links are never followed: they could lead
+    to anyone's work. `single`: all that is there is one student's.
     """
     place = Path(place)
     try:
@@ -39,7 +39,8 @@ def collect(place: Path, name: str, single: bool = False) -> list[Submission]:
                          "Name another.") from fault
     if not stat.S_ISDIR(kind):
         return [_read(_student(place), place, set())]
-    if single or os.path.lexists(place / f"{name}.py"):
+    others = [path for path in place.glob("*.py") if path.name not in (f"{name}.py", f"test_{name}.py")]
+    if single or (os.path.lexists(place / f"{name}.py") and not others):
         return [_in_folder(place.resolve(), name, set())]
     taken: set[str] = set()
     found = []
@@ -61,6 +62,11 @@ def collect(place: Path, name: str, single: bool = False) -> list[Submission]:
 
 def _student(path: Path) -> str:
     return path.name.removesuffix(".py")
+
+
+def _shown(student: str) -> str:
+    """A student's name as it is shown, never empty."""
+    return line(student) or "(no name)"
 
 
 def _key(student: str, taken: set[str]) -> str:
@@ -87,7 +93,7 @@ def _in_folder(folder: Path, name: str, taken: set[str]) -> Submission:
 
 
 def _without(student: str, path: Path, taken: set[str], fault: str) -> Submission:
-    return Submission(line(student), _key(student, taken), path, fault=fault)
+    return Submission(_shown(student), _key(student, taken), path, fault=fault)
 
 
 def _refused(path: Path, what: str) -> str:
@@ -98,7 +104,7 @@ def _read(student: str, path: Path, taken: set[str]) -> Submission:
     key = _key(student, taken)
 
     def refuse(fault: str) -> Submission:
-        return Submission(line(student), key, path, fault=fault)
+        return Submission(_shown(student), key, path, fault=fault)
 
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -106,14 +112,15 @@ def _read(student: str, path: Path, taken: set[str]) -> Submission:
         if path.is_symlink():
             return refuse(_refused(path, "a symbolic link"))
         return refuse(f"{line(path.name)} cannot be read ({fault.strerror}).")
+    kind = os.fstat(descriptor)
+    if not stat.S_ISREG(kind.st_mode):
+        os.close(descriptor)
+        return refuse(f"{line(path.name)} is no ordinary file. Hand in a Python file.")
     with os.fdopen(descriptor, "rb") as file:
-        kind = os.fstat(descriptor)
-        if not stat.S_ISREG(kind.st_mode):
-            return refuse(f"{line(path.name)} is no ordinary file. Hand in a Python file.")
         if kind.st_size > LARGEST:
             return refuse(f"{line(path.name)} has {kind.st_size:,} bytes; at most {LARGEST:,} are read. Hand in code alone.")
         data = file.read(LARGEST + 1)
     try:
-        return Submission(line(student), key, path, data[:LARGEST].decode("utf-8-sig"))
+        return Submission(_shown(student), key, path, data[:LARGEST].decode("utf-8-sig"))
     except UnicodeDecodeError as fault:
         return refuse(f"{line(path.name)} is not UTF-8 text (byte {fault.start:,}). Save it as UTF-8.")

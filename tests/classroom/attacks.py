@@ -87,10 +87,15 @@ def refused(name: str, actions: str, *walls: str) -> Attack:
     return Attack(name, code, ALL, word="refused", walls=walls)
 
 
-def call(name: str, body: str, score: float, *incidents: str, word: str = "", walls: tuple[str, ...] = ()) -> Attack:
+def call(name: str, body: str, score: float, *incidents: str, word: str = "", walls: tuple[str, ...] = (), **limits) -> Attack:
     """An attack in each call of `softmax`."""
     code = "def softmax(scores):\n" + "\n".join(f"    {line}" for line in body.strip("\n").splitlines())
-    return Attack(name, code, score, incidents, word, walls)
+    return Attack(name, code, score, incidents, word, walls, limits)
+
+
+def hang(name: str, body: str) -> Attack:
+    """An attack in each call of `softmax` that never ends."""
+    return call(name, body, REST, "time limit", word="No answer within 0.6 s", first=0.6, call=0.6)
 
 
 def forged(name: str, result: str, score: float, *incidents: str, word: str = "") -> Attack:
@@ -113,7 +118,7 @@ EXITS = [
     call("C's exit", "C.exit(0)", REST, "ended itself"),
     call("C's abort", "C.abort()", REST, "crashed", word="SIGABRT"),
     call("SIGTERM to itself", "import signal\nsignal.raise_signal(signal.SIGTERM)", REST, "crashed", word="SIGTERM"),
-    call("stops itself", "import signal\nsignal.raise_signal(signal.SIGSTOP)", REST, "time limit"),
+    hang("stops itself", "import signal\nsignal.raise_signal(signal.SIGSTOP)"),
     call("closes its pipes and lives on", "os.closerange(0, 64)\nwhile True: time.sleep(1)", REST, "closed its pipe"),
     call("KeyboardInterrupt", "raise KeyboardInterrupt", REST, word="KeyboardInterrupt"),
     call("GeneratorExit", "raise GeneratorExit('passed')", REST, word="GeneratorExit"),
@@ -121,26 +126,26 @@ EXITS = [
 
 HANGS = [
     Attack("hang at import", "while True: pass", 0, ("time limit",), "No start within 1 s", limits={"start": 1}),
-    call("hang in the call", "while True: pass", REST, "time limit", word="No answer within 1 s"),
-    call("sleep in C", "C.sleep(1000)", REST, "time limit"),
-    call("a regular expression that backtracks", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')", REST, "time limit"),
-    call("a number of ten million digits", "sys.set_int_max_str_digits(0)\nint('7' * 10**7)", REST, "time limit"),
-    call("a huge power", "9 ** 9 ** 9", REST, "time limit"),
-    call("a sum over a huge range", "sum(range(10**18))", REST, "time limit"),
-    call("a lock taken twice", "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()", REST, "time limit"),
+    hang("hang in the call", "while True: pass"),
+    hang("sleep in C", "C.sleep(1000)"),
+    hang("a regular expression that backtracks", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')"),
+    hang("a number of ten million digits", "sys.set_int_max_str_digits(0)\nint('7' * 10**7)"),
+    hang("a huge power", "9 ** 9 ** 9"),
+    hang("a sum over a huge range", "sum(range(10**18))"),
+    hang("a lock taken twice", "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()"),
     Attack("hang in a nopython kernel", "import numba\n@numba.njit\ndef spin(x):\n    while x[0] < 1e300:\n"
            "        x[0] = x[0] * 0\n"
            "def softmax(scores):\n    spin(np.ones(1))", REST, ("time limit",),
            limits={"first": 2, "memory": 2**31}, modules=("numpy", "numba")),
-    call("hang while the answer is read", "class Slow:\n    def __array__(self, *args, **more):\n        while True: pass\n"
-           "return Slow()", REST, "time limit"),
-    call("hang while the error is told", "class Slow(Exception):\n    def __str__(self):\n        while True: pass\n"
-           "raise Slow", REST, "time limit"),
-    call("drips its answer byte by byte", "send(b'A', b'', 10**6)\nwhile True:\n    for fd in pipes():\n"
-           "        try: os.write(fd, b'x')\n        except OSError: pass\n    time.sleep(0.05)", REST, "time limit"),
+    hang("hang while the answer is read", "class Slow:\n    def __array__(self, *args, **more):\n        while True: pass\n"
+           "return Slow()"),
+    hang("hang while the error is told", "class Slow(Exception):\n    def __str__(self):\n        while True: pass\n"
+           "raise Slow"),
+    hang("drips its answer byte by byte", "send(b'A', b'', 10**6)\nwhile True:\n    for fd in pipes():\n"
+           "        try: os.write(fd, b'x')\n        except OSError: pass\n    time.sleep(0.05)"),
     call("waits for input", "return input()", REST, word="EOFError"),
-    call("ignores every signal and hangs", "import signal\nfor k in range(1, 32):\n    try: signal.signal(k, signal.SIG_IGN)\n"
-           "    except (OSError, ValueError): pass\nwhile True: pass", REST, "time limit"),
+    hang("ignores every signal and hangs", "import signal\nfor k in range(1, 32):\n    try: signal.signal(k, signal.SIG_IGN)\n"
+           "    except (OSError, ValueError): pass\nwhile True: pass"),
 ]
 
 PROCESSES = [
@@ -169,10 +174,10 @@ PROCESSES = [
 MACHINE_CODE = ("import mmap\npage = mmap.mmap(-1, 4096, prot=7)\npage.write(bytes.fromhex({!r}))\n"
                 "ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()\nreturn right(scores)")
 CALLS = [
-    call("a call by 32-bit numbers", MACHINE_CODE.format("b814000000cd80c3"), REST, "crashed", word="SIGSYS",
-           walls=("calls", "x86_64")),
-    call("a call by x32 numbers", MACHINE_CODE.format("b8270000400f05c3"), REST, "crashed", word="SIGSYS", walls=("calls",
-         "x86_64")),
+    call("a call by 32-bit numbers", MACHINE_CODE.format("b814000000cd80c3"), REST, "forbidden call", word="no answer needs",
+         walls=("calls", "x86_64")),
+    call("a call by x32 numbers", MACHINE_CODE.format("b8270000400f05c3"), REST, "forbidden call", word="no answer needs",
+         walls=("calls", "x86_64")),
     refused("io_uring", "C.syscall(425, 8, ctypes.create_string_buffer(120))", "calls"),
     refused("other walls for itself", """
         C.unshare(0x10000000)
@@ -207,8 +212,9 @@ CALLS = [
 ]
 
 MEMORY = [
-    call("heap", "a = [0] * 1000\nwhile True: a = a + a", REST, word="MemoryError"),
-    call("touched zeros", "a = []\nwhile True:\n    a.append(np.zeros(2**23))\n    a[-1][::512] = 1", REST, word="MemoryError"),
+    call("heap", "a = [0] * 1000\nwhile True: a = a + a", REST, word="MemoryError", first=10, call=10),
+    call("touched zeros", "a = []\nwhile True:\n    a.append(np.zeros(2**23))\n    a[-1][::512] = 1", REST,
+         word="MemoryError", first=10, call=10),
     call("bytes", "return bytes(10**13)", REST, word="MemoryError"),
     call("mmap, shared and without a file", "import mmap\nm = mmap.mmap(-1, 2**32)\nm[::4096] = b'x' * (len(m) // 4096)", REST,
            word="OSError"),
@@ -221,6 +227,11 @@ MEMORY = [
         C.msgget(0, 0o1666)
         C.syscall(447, 0)
         __import__("multiprocessing.shared_memory").shared_memory.SharedMemory(create=True, size=2**20)""", "calls", "files"),
+    refused("memory of the kernel", """
+        C.syscall(444, struct.pack("QQ", 0, 3), 16, 0)
+        C.timer_create(1, None, ctypes.byref(ctypes.c_void_p()))
+        C.inotify_init()
+        __import__("fcntl").lockf(os.open(os.__file__, os.O_RDONLY), 1 | 4, 1, 0)""", "calls"),
     call("a recursion that is deep", "return softmax(scores)", REST, word="RecursionError"),
     call("a recursion without a limit", "sys.setrecursionlimit(2**30)\ndef deep(x):\n    return sorted([x], key=deep)\n"
            "return deep(1)", REST, "crashed", word="SIGSEGV"),
@@ -241,7 +252,7 @@ DISK = [
         os.symlink("/", "attack_link")
         __import__("tempfile").TemporaryFile()
         os.open("@TEMP@", os.O_TMPFILE | os.O_RDWR)""", "files"),
-    call("prints without end", "while True: print('x' * 10**5)", REST, "time limit"),
+    hang("prints without end", "while True: print('x' * 10**5)"),
     call("prints a lot", "print('y' * 10**7)\nreturn right(scores)", ALL, word="yyy"),
     Attack("blocks of disk behind its output", "size = 2**26\nC.fallocate64(2, 1, ctypes.c_int64(0), ctypes.c_int64(size))\n"
            "import fcntl\nfor number in (0x40305828, 0x4030582a):\n"
@@ -264,7 +275,8 @@ PATCHES = [
     cheat("patches struct", "struct.calcsize = struct.Struct = lambda *a: 0", word="imports os"),
     cheat("empties sys.modules", "sys.modules.clear()"),
     cheat("another module called numpy", "import types\nsys.modules['numpy'] = types.ModuleType('numpy')"),
-    cheat("the runner's own packing", "sys.modules['wire'].pack = lambda values: b'\\x01\\x00\\x05\\x00' + bytes(8)"),
+    cheat("the runner's own packing", "frame = sys._getframe()\nwhile 'wire' not in frame.f_locals: frame = frame.f_back\n"
+          "frame.f_locals['wire'].pack = lambda values: b'\\x01\\x00\\x05\\x00' + bytes(8)", 0, "has shape ()"),
     cheat("the runner's frames", "frame = sys._getframe()\nwhile frame:\n    for where in list(frame.f_locals.items()):\n"
           "        if where[0] == 'given': where[1].update(score=16, function='right')\n"
           "        if where[0] == 'answers': where[1].write(struct.pack('<cQ', b'R', 0))\n    frame = frame.f_back", 0, "",
@@ -327,6 +339,15 @@ READING = [
         open(os.open("@CANARIES@/alice.py", os.O_PATH)).read()
         __import__("linecache").getlines("@CANARIES@/alice.py")[0]
         os.link("@CANARIES@/alice.py", "mine")""", "files"),
+    Attack("a thread that was there before the walls", "import numba\n"
+           "opens, path = C.open, np.frombuffer(b'/etc/passwd\\0', 'u1').copy()\n"
+           "opens.argtypes, opens.restype = [ctypes.c_void_p, ctypes.c_int], ctypes.c_int\n@numba.njit(parallel=True)\n"
+           "def open_all(path, found):\n    for k in numba.prange(len(found)):\n        found[k] = opens(path.ctypes, 0)\n"
+           "found = np.zeros(4, np.int64)\ntried(lambda: open_all(path, found) or int(found.max()))", ALL, word="refused",
+           walls=("files",), limits={"memory": 2**31}, modules=("numpy", "numba")),
+    refused("what others look at", """
+        C.inotify_add_watch(C.inotify_init1(0), b"@CANARIES@", 0xfff)
+        C.syscall(300, 0x200, 0)""", "calls"),
     refused("the system's files", """
         open("/etc/passwd")
         open("/proc/self/environ")
@@ -477,7 +498,7 @@ HONEST = [
     Attack("right in some cases", "softmax_jacobian = lambda soft: np.zeros((*soft.shape, soft.shape[1]))", 6, word="off by"),
     Attack("cannot be parsed", "def softmax(scores)\n    return scores", 0, word="SyntaxError"),
     Attack("brackets without end", "x = " + "(" * 5000, 0, word="cannot be parsed"),
-    Attack("a sum of thirty thousand terms", "x = 1" + " + 1" * 30000, 0, word="cannot be parsed"),
+    Attack("a sum of thirty thousand terms", "x = 1" + " + 1" * 30000, 0, word="characters"),
     Attack("no such function", "del softmax", REST, word="has no function softmax"),
     Attack("functions that are none", "softmax = 7", REST, word="not callable"),
 ]

@@ -139,13 +139,13 @@ def test_the_walls_hold(attempt):
                                      "resource.prlimit(2**22 - 1, resource.RLIMIT_CPU)", "os.kill(2**22 - 1, 0)"])
 def test_calls_are_refused_before_the_kernel_looks_for_their_object(attempt):
     # What user "nobody" may not do anyhow, the owner of the files could.
-    with pytest.raises(Failed, match="^PermissionError: .* Operation not permitted"):
+    with pytest.raises(Failed, match=r"^PermissionError: .* Operation not permitted"):
         call(f"import os, resource\ndef f(x): return {attempt}", 1.0)
 
 
 @linux
 def test_the_package_cannot_be_read():
-    with pytest.raises(Failed, match="^PermissionError"):
+    with pytest.raises(Failed, match=r"^PermissionError"):
         call(f"def f(x): return len(open({isbe_np.__file__!r}).read())", 1.0)
 
 

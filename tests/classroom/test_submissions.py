@@ -26,11 +26,28 @@ def test_a_file_is_one_submission(handed_in):
     assert (only.student, only.key, only.source, only.fault) == ("ann", "ann", "x = 1\n", "")
 
 
-def test_a_folder_with_the_assignments_file_is_one_submission(handed_in):
-    (handed_in / "a1.py").write_text("x = 1\n")
-    (handed_in / "notes.py").write_text("x = 2\n")
+def test_a_folder_with_the_assignments_file_alone_is_one_submission(handed_in):
+    for name in ("a1.py", "test_a1.py", "a1.json", "README.md"):
+        (handed_in / name).write_text(name)
     (only,) = collect(handed_in, "a1")
-    assert only.student == "in" and only.source == "x = 1\n"
+    assert only.student == "in" and only.source == "a1.py"
+
+
+def test_a_student_who_called_the_file_as_the_assignment_is_one_of_the_class(handed_in):
+    for name in ("a1.py", "ann.py"):
+        (handed_in / name).write_text(name)
+    assert {student: one.source for student, one in by_student(handed_in).items()} == {"a1": "a1.py", "ann": "ann.py"}
+    (only,) = collect(handed_in, "a1", single=True)
+    assert only.source == "a1.py"
+
+
+def test_a_folder_called_as_the_assignments_file_costs_its_student_alone(handed_in):
+    (handed_in / "bob" / "a1.py").mkdir(parents=True)
+    (handed_in / "ann.py").write_text("ann")
+    (handed_in / " .py").write_text("no name")
+    found = by_student(handed_in)
+    assert found["bob"].fault == "a1.py is no ordinary file. Hand in a Python file." and found["ann"].source == "ann"
+    assert found["(no name)"].source == "no name"
 
 
 def test_files_and_folders_side_by_side(handed_in):
