@@ -9,7 +9,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from isbe_np import datasets
+from isbe_np import datasets, files
 from isbe_np.checks import whole
 
 DONE, WENT_WRONG, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit codes
@@ -35,6 +35,8 @@ def add_data(parser, default: str) -> None:
     """Options that choose a data set."""
     parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} (%(default)s)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
+    parser.add_argument("--unverified", action="store_true", help="take files that are not the official ones, such as a "
+                                                                  "re-encoding, if their format is right")
 
 
 def add_common(parser, run) -> None:
@@ -72,9 +74,8 @@ def check_outputs(given) -> None:
 
 def write_json(given, result: dict) -> None:
     """Write the results where --json asks for them."""
-    from isbe_np import report
     if given.json is not None:
-        report.write_json(given.json, result)
+        files.write_json(given.json, result)
         print(f"Results are in {given.json}")
 
 

@@ -1,4 +1,4 @@
-"""Data sets of 28 x 28 images in ten classes: digits drawn here, and MNIST and two of its kind from files."""
+"""Data sets of images in ten classes: digits drawn here; MNIST, two of its kind and CIFAR-10 from files."""
 
 from isbe_np.datasets.batches import batches, order
 from isbe_np.datasets.catalogue import NAMES

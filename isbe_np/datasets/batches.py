@@ -1,6 +1,6 @@
 """The order in which a network sees its examples."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -15,12 +15,15 @@ def order(n: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
-def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int,
-            epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int,
+            augment: Callable | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of x (B, ...) and y (B, ...) that together hold every example once, in the order of `order`.
 
     They are C-contiguous copies. B is `batch_size`, save for the last pair, which holds what is left. ValueError and
     TypeError come at the call, before the first pair: for lengths that differ, no examples, or numbers out of range.
+
+    augment : such as `isbe_np.Affine(rotation=10)`, called as augment(x, indices, epoch, out, seed): changes the copies, which
+        then share one memory: the next pair overwrites the one before.
     """
     batch_size = checks.whole("batches: batch_size", batch_size)
     if len(x) != len(y):
@@ -28,4 +31,7 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int,
                          "Cut x and y to the same length.")
     shuffled = order(len(x), seed, epoch)
     pieces = (shuffled[at:at + batch_size] for at in range(0, len(x), batch_size))
-    return ((x[piece], y[piece]) for piece in pieces)
+    if augment is None:
+        return ((x[piece], y[piece]) for piece in pieces)
+    out = np.empty((min(batch_size, len(x)), *x.shape[1:]), x.dtype)
+    return ((augment(x, piece, epoch, out[:len(piece)], seed), y[piece]) for piece in pieces)

@@ -2,6 +2,9 @@
 
 import contextlib
 import os
+import shutil
+import tarfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +46,7 @@ def available(data_dir: str | os.PathLike | None = None) -> list[Available]:
 
 
 def verify(name: str, data_dir: str | os.PathLike | None = None) -> list[FileReport]:
-    """A report on each file of `name`, images and labels of the training set, then of the test set; none for digits."""
+    """A report on each file of `name`, those of the training set, then of the test set; none for digits."""
     name = checks.nearest("verify", name, catalogue.NAMES)
     if name == "digits":
         return []
@@ -55,12 +58,13 @@ def _report(file, folder, remedy):
     right = file.content or file.gz
     path = places.copy_of(file, folder)
     if path is None:
-        path = folder / (file.name + ".gz")
+        path = folder / file.forms[0]
         return FileReport(path, False, False, right, "no file", f"{path} is missing.")
     try:
         file.read(path, remedy)
     except idx.DamagedFile as fault:
-        return FileReport(path, True, False, fault.expected, fault.got, str(fault))
+        hint = f" {catalogue.WAIVER}" if isinstance(fault, idx.OtherContent) else ""
+        return FileReport(path, True, False, fault.expected, fault.got, f"{fault}{hint}")
     what = "its content has" if file.content else "it has"
     return FileReport(path, True, True, right, right, f"{path} is right: {what} the SHA-256 {right}.")
 
@@ -69,8 +73,9 @@ def fetch(name: str, data_dir: str | os.PathLike | None = None) -> list[Path]:
     """Download the files of `name` to `<data_dir>/<name>` and return their paths; [] for digits, which need no files.
 
     Without `data_dir` they go to a folder of that name in ``ISBE_DATA_DIR`` or else in the user's cache folder. A file
-    that is there and right is left alone. The mirrors are tried in order; a file gets its name only once its SHA-256
-    is that of the published .gz. An ImportError says how to get pooch, an OSError how to put the files there by hand.
+    that is there and right is left alone, one that is wrong is replaced. The mirrors are tried in order; a file gets its
+    name only once its SHA-256 is right. An archive is downloaded, unpacked and deleted; one that is there already is used.
+    An ImportError says how to get pooch, an OSError how to put the files there by hand.
     """
     name = checks.nearest("fetch", name, catalogue.NAMES)
     if name == "digits":
@@ -81,11 +86,16 @@ def fetch(name: str, data_dir: str | os.PathLike | None = None) -> list[Path]:
         raise ImportError('fetch needs pooch to download. Run `pip install "isbe_np[data]"`.') from fault
     entry = catalogue.ENTRIES[name]
     folder = places.home(name, data_dir)
-    there = [_kept(file, folder.parent) for file in entry.files]
-    if all(there):
-        return there
+    for place in places.within(folder.parent, name):
+        there = [_kept(file, place) for file in entry.files]
+        if all(there):
+            return there
     with _quiet(pooch.get_logger()):
-        return [_kept(file, folder) or _download(pooch, file, entry.mirrors, folder) for file in entry.files]
+        if entry.archive is not None:
+            archive = _download(pooch, entry.archive.name, entry.archive.sha256, entry.mirrors, folder)
+            return _unpacked(archive, entry, folder)
+        return [_kept(file, folder) or _download(pooch, file.forms[0], file.gz, entry.mirrors, folder)
+                for file in entry.files if isinstance(file, catalogue.File)]
 
 
 def _kept(file, folder):
@@ -93,17 +103,39 @@ def _kept(file, folder):
     return report.path if report.ok else None
 
 
-def _download(pooch, file, mirrors, folder):
+def _download(pooch, name, sha256, mirrors, folder):
     failures = []
     for mirror in mirrors:
-        url = mirror + file.name + ".gz"
+        url = mirror + name
         try:
-            return Path(pooch.retrieve(url, f"sha256:{file.gz}", fname=file.name + ".gz", path=folder,
+            return Path(pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder,
                                        downloader=pooch.HTTPDownloader(timeout=TIMEOUT)))
         except (OSError, ValueError) as fault:
             failures.append(f"{url}: {str(fault).rstrip('.')}")
-    raise OSError(f"fetch could not get {file.name}.gz ({'; '.join(failures)}). Get the file by hand from one of these "
-                  f"addresses and put it in {folder}; its SHA-256 must be {file.gz}.")
+    raise OSError(f"fetch could not get {name} ({'; '.join(failures)}). Get the file by hand from one of these "
+                  f"addresses and put it in {folder}; its SHA-256 must be {sha256}.")
+
+
+def _unpacked(archive, entry, folder):
+    """The files of `entry`, taken out of the archive by their names, each under a name of its own until it is right."""
+    paths = []
+    try:
+        with tarfile.open(archive) as tar:
+            for file in entry.files:
+                path, part = folder / file.name, folder / (file.name + ".part")
+                try:
+                    with tar.extractfile(f"{entry.archive.folder}/{file.name}") as source, open(part, "wb") as target:
+                        shutil.copyfileobj(source, target)
+                    file.read(part, "")
+                    os.replace(part, path)
+                finally:
+                    part.unlink(missing_ok=True)
+                paths.append(path)
+    except (tarfile.TarError, EOFError, zlib.error, KeyError, ValueError) as fault:
+        raise OSError(f"fetch could not unpack {archive}: {fault}. Unpack it by hand there, or delete it and try again."
+                      ) from fault
+    archive.unlink()
+    return paths
 
 
 @contextlib.contextmanager

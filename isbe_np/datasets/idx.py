@@ -29,6 +29,10 @@ class DamagedFile(ValueError):
         self.expected, self.got = expected, got
 
 
+class OtherContent(DamagedFile):
+    """A file that may well be whole, but is not, or cannot be shown to be, the one that was published."""
+
+
 def read_images(path: str | os.PathLike, count: int | None = None, *, remedy: str = REMEDY,
                 gz: str | None = None, content: str | None = None) -> np.ndarray:
     """Images (N, 28, 28) uint8 of an IDX file, plain or compressed by gzip; `read` names the arguments and errors."""
@@ -112,8 +116,8 @@ def _read_header(stream, path, shape, remedy):
 
 def _check_gz(raw, path, packed, expected, remedy):
     if not packed:
-        raise _fault(path, "compression", "the .gz file as published, the only form with a known SHA-256",
-                     "an uncompressed copy", "Put the .gz it came from beside it, or else: " + remedy)
+        raise OtherContent(path, "compression", "the .gz file as published, the only form with a known SHA-256",
+                           "an uncompressed copy", "Put the .gz it came from beside it, or else: " + remedy)
     came = hashlib.file_digest(raw, "sha256").hexdigest()
     raw.seek(0)
     _check_sum(path, "SHA-256 of the .gz file", expected, came, remedy)
@@ -121,7 +125,7 @@ def _check_gz(raw, path, packed, expected, remedy):
 
 def _check_sum(path, field, expected, came, remedy):
     if came != expected:
-        raise _fault(path, field, expected, came, remedy)
+        raise OtherContent(path, field, expected, came, remedy)
 
 
 def _fault(path, field, expected, came, remedy):

@@ -7,14 +7,16 @@ import numpy as np
 
 from isbe_np import checks
 from isbe_np.datasets import catalogue, digits, places
+from isbe_np.datasets.idx import OtherContent
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images and labels of a training and a test set.
 
-    `x_train` and `x_test` are (N, 1, 28, 28), C-contiguous, float32 or float64, from 0 (paper) to 1 (ink); `y_train`
-    and `y_test` are (N,) int64 and index `classes`; `source` says where the data came from and how they were verified.
+    `x_train` and `x_test` are (N, 1, 28, 28), from 0 (paper) to 1 (ink), or for cifar10 (N, 3, 32, 32), red, green and
+    blue from 0 to 1; C-contiguous, float32 or float64. `y_train` and `y_test` are (N,) int64 and index `classes`.
+    `source` says where the data came from, and whether they were verified as the official ones.
     """
 
     name: str
@@ -27,7 +29,7 @@ class Dataset:
 
 
 def load(name: str, data_dir: str | os.PathLike | None = None, dtype=np.float32, *, seed: int = 0,
-         train: int | None = None, test: int | None = None) -> Dataset:
+         train: int | None = None, test: int | None = None, verify: bool = True) -> Dataset:
     """The data set `name`, one of `NAMES`. Nothing is ever downloaded.
 
     Parameters
@@ -36,10 +38,11 @@ def load(name: str, data_dir: str | os.PathLike | None = None, dtype=np.float32,
     dtype : of the images, float32 or float64.
     seed : of the digits, which are drawn; the other sets are what they are.
     train, test : take only so many images, the first ones. Without them digits are 10,000 and 2,000, the others whole.
+    verify : False accepts files that are not the official ones, as long as their format is right; `source` names them.
 
     Every file is verified at every load, by the SHA-256 of its content, or for kmnist by that of the published .gz (no
     sum of the content is known: an uncompressed copy is refused). A FileNotFoundError says what to do about missing
-    files, a ValueError what is wrong with a damaged one, an unknown name or a number that is too large.
+    files, a ValueError what is wrong with a damaged or unofficial one, an unknown name or a number that is too large.
     """
     name = checks.nearest("load", name, catalogue.NAMES)
     if np.dtype(dtype) not in checks.FLOATS:
@@ -50,7 +53,7 @@ def load(name: str, data_dir: str | os.PathLike | None = None, dtype=np.float32,
             checks.whole(f"load: {which}", number)
     if name == "digits":
         return _digits(np.dtype(dtype), seed, 10_000 if train is None else train, 2_000 if test is None else test)
-    return _files(name, data_dir, np.dtype(dtype), train, test)
+    return _files(name, data_dir, np.dtype(dtype), {"train": train, "test": test}, verify)
 
 
 def _digits(dtype, seed, train, test):
@@ -60,20 +63,49 @@ def _digits(dtype, seed, train, test):
                    f"Drawn by isbe_np from its own pen strokes with seed {seed}; the same seed gives the same bits.")
 
 
-def _files(name, data_dir, dtype, train, test):
+def _files(name, data_dir, dtype, wanted, verify):
     folder = places.find(name, data_dir)
     if folder is None:
         raise places.missing(name, data_dir)
-    entry = catalogue.ENTRIES[name]
-    for which, number, file in (("train", train, entry.files[0]), ("test", test, entry.files[2])):
-        if number is not None and number > file.shape[0]:
-            raise ValueError(f"load: {which} expects at most {file.shape[0]}, all that {name} has; got {number}.")
-    arrays = [file.read(places.copy_of(file, folder), catalogue.remedy(name)) for file in entry.files]
-    x_train, y_train, x_test, y_test = (a[:most] for a, most in zip(arrays, (train, train, test, test), strict=True))
-    what = "content" if entry.files[0].content else "published .gz"
-    source = f"{entry.description}, {entry.home}, from {folder}; the SHA-256 of each file's {what} was verified."
-    return Dataset(name, _images(x_train, dtype), y_train.astype(np.int64),
-                   _images(x_test, dtype), y_test.astype(np.int64), entry.classes, source)
+    entry, unofficial, arrays = catalogue.ENTRIES[name], [], {}
+    parts = {"train": entry.train, "test": entry.test}
+    shapes = {which: catalogue.shape(part) for which, part in parts.items()}
+    for which, (has, *image) in shapes.items():
+        if (wanted[which] or 0) > has:
+            raise ValueError(f"load: {which} expects at most {has}, all that {name} has; got {wanted[which]}.")
+        shapes[which] = (wanted[which] or has, *image)
+
+    def read(file):
+        path = places.copy_of(file, folder)
+        try:
+            return file.read(path, catalogue.remedy(name))
+        except OtherContent as fault:
+            if verify:
+                raise ValueError(f"{fault} {catalogue.WAIVER}") from None
+        unofficial.append(path.name)
+        return file.read(path, catalogue.remedy(name), verify=False)
+
+    for which, part in parts.items():
+        arrays[f"x_{which}"], arrays[f"y_{which}"] = _joined(catalogue.pieces(part, read), shapes[which], dtype)
+    return Dataset(name, **arrays, classes=entry.classes,
+                   source=f"{entry.description}, {entry.home}, from {folder}; {_standing(entry, unofficial)}")
+
+
+def _joined(pieces, shape, dtype):
+    """The first images, as many as `shape` says, and labels, scaled straight to their places: no second copy is made."""
+    x, y, at = np.empty(shape, dtype), np.empty(shape[0], np.int64), 0
+    for images, labels in pieces:
+        end = min(len(y), at + len(labels))
+        np.divide(images[:end - at], 255, out=x[at:end], dtype=dtype)
+        y[at:end] = labels[:end - at]
+        at = end
+    return x, y
+
+
+def _standing(entry, unofficial):
+    if unofficial:
+        return f"NOT the official files, by their SHA-256, but taken as they are, unverified: {', '.join(unofficial)}."
+    return f"the SHA-256 of each file's {'content' if entry.files[0].content else 'published .gz'} was verified."
 
 
 def _images(grey, dtype):

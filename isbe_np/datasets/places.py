@@ -4,14 +4,14 @@ import contextlib
 import os
 from pathlib import Path
 
-from isbe_np.datasets.catalogue import ENTRIES, File
+from isbe_np.datasets.catalogue import ENTRIES, File, Records
 from isbe_np.folders import cache_root
 
 
 def roots(data_dir: str | os.PathLike | None = None) -> list[Path]:
     """Data folders in the order they are looked in: `data_dir`, ``ISBE_DATA_DIR``, ``data`` in the user's cache folder.
 
-    Each may hold the files directly or in a folder of the data set's name.
+    Each may hold the files directly, or in a folder of the data set's name or of that in its official archive.
     """
     named = [data_dir, os.environ.get("ISBE_DATA_DIR") or None]
     return [Path(folder).expanduser() for folder in named if folder is not None] + [cache_root() / "data"]
@@ -22,30 +22,32 @@ def home(name: str, data_dir: str | os.PathLike | None = None) -> Path:
     return roots(data_dir)[0] / name
 
 
-def copy_of(file: File, folder: Path) -> Path | None:
+def copy_of(file: File | Records, folder: Path) -> Path | None:
     """The file in `folder`, as .gz if there is one or else uncompressed; None if there is neither."""
-    both = (folder / (file.name + ".gz"), folder / file.name)
-    return next((path for path in both if path.is_file()), None)
+    return next((folder / form for form in file.forms if (folder / form).is_file()), None)
 
 
 def candidates(name: str, data_dir: str | os.PathLike | None = None) -> list[Path]:
     """The folders in which the files of `name` may be, in order; a root that holds another set's files is left out."""
-    folders = []
-    for root in roots(data_dir):
-        folders.append(root / name)
-        if _owner(root) in (name, None):
-            folders.append(root)
-    return folders
+    return [folder for root in roots(data_dir) for folder in within(root, name)]
+
+
+def within(root: Path, name: str) -> list[Path]:
+    """The folders in `root` in which the files of `name` may be, in order; at last `root` itself."""
+    folders, archive = [root / name], ENTRIES[name].archive
+    if archive is not None:
+        folders += [root / archive.folder, root / name / archive.folder]
+    return folders + ([root] if _owner(root, name) in (name, None) else [])
 
 
 def find(name: str, data_dir: str | os.PathLike | None = None) -> Path | None:
-    """The first folder that holds all four files of `name`, or None. Their contents are not verified here."""
+    """The first folder that holds all files of `name`, or None. Their contents are not verified here."""
     return next((folder for folder in candidates(name, data_dir) if not absent(name, folder)), None)
 
 
 def absent(name: str, folder: Path) -> list[str]:
-    """The files of `name` that `folder` has neither compressed nor plain."""
-    return [file.name + ".gz" for file in ENTRIES[name].files if copy_of(file, folder) is None]
+    """The files of `name`, as published, that `folder` has neither compressed nor plain."""
+    return [file.forms[0] for file in ENTRIES[name].files if copy_of(file, folder) is None]
 
 
 def fullest(name: str, data_dir: str | os.PathLike | None = None) -> Path:
@@ -53,14 +55,19 @@ def fullest(name: str, data_dir: str | os.PathLike | None = None) -> Path:
     return min(candidates(name, data_dir), key=lambda folder: len(absent(name, folder)))
 
 
-def _owner(folder):
-    """The set whose test labels are in this folder (all sets give their files the same names), or None."""
-    for name, entry in ENTRIES.items():
-        labels = copy_of(entry.files[3], folder)
+def _owner(folder, name):
+    """The set whose last file is in this folder, of those that call it as `name` does, or None.
+
+    All sets of IDX files have the same names. Where nobody else has a set's names, nothing is read.
+    """
+    rivals = {other: entry.files[-1] for other, entry in ENTRIES.items()
+              if entry.files[-1].name == ENTRIES[name].files[-1].name}
+    for other, labels in rivals.items() if len(rivals) > 1 else ():
+        path = copy_of(labels, folder)
         with contextlib.suppress(OSError, ValueError):
-            if labels is not None:
-                entry.files[3].read(labels)
-                return name
+            if path is not None:
+                labels.read(path)
+                return other
     return None
 
 

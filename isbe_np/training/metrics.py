@@ -8,7 +8,8 @@ from isbe_np.kernels.finite import all_finite
 
 
 def predict(net: Graph, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """The class of the highest score for each of x (N, *shape): (N,) int64. Ties go to the lower class.
+    """The class of the highest score for each of x (N, *shape): (N,) int64, or (N, T) where the network gives scores for each
+    of T positions. Ties go to the lower class.
 
     FloatingPointError where a score is not finite: the network has diverged, and its highest score means nothing.
     """
@@ -20,15 +21,15 @@ def predict(net: Graph, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
 
 def _classes(scores: np.ndarray, first: int) -> np.ndarray:
     if not all_finite(scores.reshape(-1)):
-        n = first + int(np.argmax(~np.isfinite(scores).all(axis=1)))
+        n = first + int(np.argmax(~np.isfinite(scores).reshape(len(scores), -1).all(axis=1)))
         raise FloatingPointError(f"predict expects finite scores; the network's scores of example {n} are not. Its "
                                  f"parameters have grown too large: train it anew with a lower learning rate.")
-    return scores.argmax(axis=1)
+    return scores.argmax(axis=-1)
 
 
 def accuracy(net: Graph, x: np.ndarray, y: np.ndarray, batch_size: int = 256) -> float:
-    """Share of x (N, *shape) whose predicted class is y (N,), from 0 to 1."""
-    if np.shape(y) != (len(x),):
-        raise ValueError(f"accuracy expects one label for each of {len(x)} examples, shape ({len(x)},); "
-                         f"got shape {np.shape(y)}.")
+    """Share of x (N, *shape) whose predicted class is y (N,), from 0 to 1; of positions, where y is (N, T)."""
+    wanted = (len(x), *net.nodes[-1].shape[:-1])
+    if np.shape(y) != wanted:
+        raise ValueError(f"accuracy expects one label for each of {len(x)} examples, shape {wanted}; got shape {np.shape(y)}.")
     return float(np.mean(predict(net, x, batch_size) == y))

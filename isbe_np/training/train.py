@@ -13,6 +13,7 @@ from isbe_np.datasets.batches import batches
 from isbe_np.graph import Graph
 from isbe_np.heads import Head
 from isbe_np.kernels.finite import all_finite, squared_norm
+from isbe_np.training.augmentation import Augment
 from isbe_np.training.diagnosis import diagnose, too_large
 from isbe_np.training.history import History
 from isbe_np.training.metrics import accuracy
@@ -30,7 +31,7 @@ class Diverged(Exception):
 
 def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: int = 128,
           optimizer: Optimizer | None = None, seed: int = 0, schedule: str | Schedule = "constant", loss: bool = False,
-          progress: bool = True) -> History:
+          progress: bool = True, augment: Augment | None = None) -> History:
     """Train `net` in place and return its history.
 
     Parameters
@@ -41,6 +42,8 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     schedule : "constant", "warm_up_and_decay", or a function from the share of training done (0 to 1) to a factor.
     loss : also compute the head's loss. No route needs it for training, so that by default none is computed.
     progress : show a bar on a terminal, else a line an epoch, on standard error.
+    augment : changes the training images anew in each epoch, such as `isbe_np.Affine(rotation=10, shift=2)`, or a function
+        (x_train, indices, epoch, out, seed) that fills and returns `out` from x_train[indices]. `seed` decides how.
 
     Ctrl-C ends training and keeps what was learnt: `History.stopped` is then "interrupted". Scores or gradients that
     are not finite end it with "diverged" and a sentence in `History.diagnosis`, before they reach the parameters.
@@ -51,6 +54,8 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     for name, given, kind in (("net", net, Graph), ("head", head, Head), ("optimizer", optimizer, Optimizer)):
         if not isinstance(given, kind):
             raise TypeError(f"train({name}) expects an isbe_np {kind.__name__}; got {given!r}.")
+    if augment is not None and not callable(augment):
+        raise TypeError(f"train(augment) expects an object such as isbe_np.Affine(rotation=10) or a function; got {augment!r}.")
     x_train, y_train = _checked(net, data, "train")
     x_test, y_test = _checked(net, data, "test")
     factor_at, run = factor(schedule), _Run(net, head, optimizer, loss)
@@ -60,7 +65,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
         for epoch in range(epochs):
             run.start_epoch()
             with Progress(progress, epoch, epochs, total // epochs) as bar:
-                for x, y in batches(x_train, y_train, batch_size, seed, epoch):
+                for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment):
                     optimizer.learning_rate = base * factor_at((history.steps + 0.5) / total)
                     run.step(x, y, history.steps)
                     history.steps += 1
@@ -93,9 +98,10 @@ class _Run:
         scores = self.net.forward(x, training=True)
         if not all_finite(scores.reshape(-1)):
             raise Diverged(diagnose(self.net, number, rate, "the scores"))
+        rows, y = scores.reshape(-1, scores.shape[-1]), y.reshape(-1)  # to the head, each position of a text is an example
         try:
-            self.head.forward(scores)
-            error = self.head.backward(y)
+            self.head.forward(rows)
+            error = self.head.backward(y).reshape(scores.shape)
             loss = float(np.sum(self.head.loss(y))) if self.with_loss else 0.0
         except FloatingPointError as refusal:
             raise Diverged(diagnose(self.net, number, rate, "what the head computes", str(refusal))) from refusal
@@ -110,7 +116,7 @@ class _Run:
         self.norm += norm
         self.steps += 1
         self.seen += len(y)
-        self.right += int(np.count_nonzero(scores.argmax(axis=1) == y))
+        self.right += int(np.count_nonzero(rows.argmax(axis=1) == y))
 
     def end_epoch(self, history: History, x_test: np.ndarray, y_test: np.ndarray) -> None:
         """Evaluate, and only then write anything down: an epoch that is cut short leaves no entry."""
@@ -136,7 +142,7 @@ def _checked(net: Graph, data: Dataset, part: str) -> tuple[np.ndarray, np.ndarr
         raise TypeError(f"train(data) expects x_train, y_train, x_test and y_test, such as datasets.load returns; got "
                         f"a {type(data).__name__} without them.") from None
     x = float_array(f"train(data.x_{part})", x, net.dtype)
-    shape, classes = net.nodes[0].shape, net.nodes[-1].shape[0]
+    shape, (*positions, classes) = net.nodes[0].shape, net.nodes[-1].shape
     if x.shape[1:] != shape or len(x) == 0:
         raise ValueError(f"train(data.x_{part}) expects shape (N, {', '.join(map(str, shape))}) with N of at least 1, "
                          f"as {net!r} takes; got {x.shape}.")
@@ -144,11 +150,12 @@ def _checked(net: Graph, data: Dataset, part: str) -> tuple[np.ndarray, np.ndarr
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise ValueError(f"train(data.x_{part}) expects finite numbers; got {x[place]} at {place}. Clean the data, for "
                          f"example with np.nan_to_num.")
-    if y.shape != (len(x),) or y.dtype.kind not in "iu":
-        raise ValueError(f"train(data.y_{part}) expects one whole-number label for each of {len(x)} examples; "
+    if y.shape != (len(x), *positions) or y.dtype.kind not in "iu":
+        each = f" and each of {positions[0]} positions" if positions else ""
+        raise ValueError(f"train(data.y_{part}) expects one whole-number label for each of {len(x)} examples{each}; "
                          f"got shape {y.shape} of {y.dtype}.")
     wrong = np.flatnonzero((y < 0) | (y >= classes))
     if wrong.size:
         raise ValueError(f"train(data.y_{part}) expects labels from 0 to {classes - 1}, one for each of the network's "
-                         f"{classes} scores; label {wrong[0]} is {y[wrong[0]]}.")
+                         f"{classes} scores; label {wrong[0]} is {y.flat[wrong[0]]}.")
     return x, y

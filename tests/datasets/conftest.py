@@ -2,7 +2,11 @@
 
 import gzip
 import hashlib
+import http.server
+import io
 import struct
+import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from isbe_np.datasets.catalogue import ENTRIES, File
+from isbe_np.datasets.catalogue import ENTRIES, File, Records
 
 NAMES = [file.name for file in ENTRIES["mnist"].files]
 
@@ -46,8 +50,33 @@ def shrink(monkeypatch):
         files = tuple(File(file, array.shape, hashlib.sha256(packed[file]).hexdigest(),
                            hashlib.sha256(plain[file]).hexdigest() if content else None)
                       for file, array in zip(NAMES, arrays, strict=True))
-        monkeypatch.setitem(ENTRIES, name, replace(ENTRIES[name], files=files, mirrors=mirrors))
+        monkeypatch.setitem(ENTRIES, name, replace(ENTRIES[name], train=files[:2], test=files[2:], mirrors=mirrors))
         return SimpleNamespace(arrays=arrays, plain=plain, packed=packed)
+
+    return install
+
+
+@pytest.fixture
+def shrink_cifar10(monkeypatch):
+    """A function that shrinks CIFAR-10 to three records a file, and its archive with it, until the end of the test."""
+
+    def install(mirrors=("https://nowhere.invalid/",)):
+        random = np.random.default_rng(7)
+        entry = ENTRIES["cifar10"]
+        records = {file.name: np.hstack([random.integers(0, 10, (3, 1)), random.integers(0, 256, (3, 3072))]).astype(np.uint8)
+                   for file in entry.files}
+        plain = {name: array.tobytes() for name, array in records.items()}
+        files = tuple(Records(name, (3, 3, 32, 32), hashlib.sha256(data).hexdigest()) for name, data in plain.items())
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            for name, data in {**plain, "readme.html": b"<html>", "batches.meta.txt": b"airplane"}.items():
+                member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+        archive = entry.archive._replace(sha256=hashlib.sha256(packed.getvalue()).hexdigest())
+        monkeypatch.setitem(ENTRIES, "cifar10", replace(entry, train=files[:5], test=files[5:], mirrors=mirrors,
+                                                        archive=archive))
+        return SimpleNamespace(records=records, plain=plain, archive=packed.getvalue())
 
     return install
 
@@ -63,3 +92,23 @@ def put():
         return folder
 
     return write
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A web server on this machine for the files in the folder `web`; returns the folder, the address and the log."""
+    web, log = tmp_path / "web", []
+    web.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=web)
+
+        def log_message(self, form, *values):
+            log.append(form % values)
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield web, f"http://127.0.0.1:{running.server_port}/", log
+        running.shutdown()

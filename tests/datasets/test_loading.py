@@ -6,7 +6,7 @@ import pytest
 
 from isbe_np import datasets
 from isbe_np.datasets import places
-from isbe_np.datasets.catalogue import ENTRIES
+from isbe_np.datasets.catalogue import ENTRIES, shape
 
 REAL = pytest.mark.skipif(not os.environ.get("ISBE_DATA_DIR"), reason="ISBE_DATA_DIR is not set: no real MNIST")
 
@@ -125,12 +125,32 @@ def test_missing_files_and_what_to_do(nowhere, monkeypatch):
 
 def test_the_catalogue_is_whole():
     assert ("digits", *ENTRIES) == datasets.NAMES
-    sums = [each for entry in ENTRIES.values() for file in entry.files for each in (file.gz, file.content) if each]
-    assert len(set(sums)) == len(sums) == 20 and all(len(bytes.fromhex(each)) == 32 for each in sums)
-    for entry in ENTRIES.values():
+    files = [file for entry in ENTRIES.values() for file in entry.files]
+    sums = [each for file in files for each in (getattr(file, "gz", None), file.content) if each]
+    sums += [entry.archive.sha256 for entry in ENTRIES.values() if entry.archive]
+    assert len(set(sums)) == len(sums) == 27 and all(len(bytes.fromhex(each)) == 32 for each in sums)
+    idx, records = [(60000, 28, 28), (60000,), (10000, 28, 28), (10000,)], [(10000, 3, 32, 32)] * 6
+    for name, entry in ENTRIES.items():
         assert len(set(entry.classes)) == 10
-        assert [file.shape for file in entry.files] == [(60000, 28, 28), (60000,), (10000, 28, 28), (10000,)]
+        assert [file.shape for file in entry.files] == (records if name == "cifar10" else idx)
+        image = (3, 32, 32) if name == "cifar10" else (1, 28, 28)
+        assert shape(entry.train) == (50000 if name == "cifar10" else 60000, *image) and shape(entry.test) == (10000, *image)
         assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in entry.mirrors)
+
+
+def test_what_is_not_the_official_file_can_be_accepted_on_request(nowhere, shrink, put):
+    tiny = shrink("kmnist", content=False)
+    put(nowhere / "kmnist", tiny.plain, suffix="")
+    with pytest.raises(ValueError, match=r"not the official file; .* pass verify=False or --unverified"):
+        datasets.load("kmnist", nowhere)
+    data = datasets.load("kmnist", nowhere, verify=False)
+    assert np.array_equal(data.y_train, tiny.arrays[1])
+    assert "NOT the official files" in data.source and data.source.endswith(", t10k-labels-idx1-ubyte.")
+    put(nowhere / "kmnist", tiny.packed)
+    assert datasets.load("kmnist", nowhere, verify=False).source.endswith("published .gz was verified.")
+    put(nowhere / "kmnist", {"t10k-labels-idx1-ubyte": b"damaged"})
+    with pytest.raises(ValueError, match="magic number"):
+        datasets.load("kmnist", nowhere, verify=False)
 
 
 def test_the_cache_folder_of_each_system(monkeypatch, tmp_path):

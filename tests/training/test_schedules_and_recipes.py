@@ -40,7 +40,9 @@ def test_every_network_has_a_recipe_that_training_takes():
     assert RECIPES.keys() == NETWORKS.keys()
     for recipe in RECIPES.values():
         assert recipe.epochs >= 1 and recipe.batch_size >= 1 and recipe.schedule in schedules.SCHEDULES
-        isbe.SGD(recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        optimizer = recipe.optimizer(0.01, 0.02)
+        assert (optimizer.learning_rate, optimizer.weight_decay) == (0.01, 0.02)
+        assert isinstance(optimizer, isbe.AdamW if recipe.adam else isbe.SGD)
 
 
 @pytest.mark.parametrize(("make", "words"), [
