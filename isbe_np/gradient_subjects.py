@@ -53,12 +53,16 @@ def _graph(net: Graph, arrays, seed, name) -> Subject:
     if len(arrays) != 1:
         raise ValueError(f"check_gradients expects one array x for a graph; got {len(arrays)}.")
     x, draws = arrays[0], net.random.bit_generator.state
+    kept = {part: array.copy() for part, array in net.state().items()}
     named = {"its input": x} | {parameter.name: parameter.value for parameter in net.parameters()}
 
     def forward():
         # As in training, with the same random numbers in every pass: a Dropout drops the same values.
         net.random.bit_generator.state = draws
-        return net.forward(x, training=True)
+        scores = net.forward(x, training=True)
+        for part, array in net.state().items():
+            array[...] = kept[part]
+        return scores
 
     weights = np.random.default_rng(seed).normal(size=forward().shape)
 

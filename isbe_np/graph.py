@@ -6,7 +6,8 @@
     net = Graph(image, Dense(10)(Flatten()(Add()(x, y))), seed=0)
 
 All parameters lie in one flat array, `Graph.values`, and their gradients in another, `Graph.grads`, so that an optimizer's
-step is a single pass; each `Parameter` is a view into both.
+step is a single pass; each `Parameter` is a view into both. What layers remember apart from that, such as the running means of
+a BatchNorm, is in `Graph.state()`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import OrderedDict
 import numpy as np
 
 from isbe_np.checks import FLOATS, float_array, whole
-from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, zeros
+from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, Weights, zeros
 from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
 
@@ -44,6 +45,7 @@ class Graph:
         self.names = _name(self.nodes)
         self._by_name = {name: node for node, name in self.names.items()}
         self._make_parameters()
+        self._make_state()
         self.random = np.random.default_rng([self.seed, 1])
         self._plans: OrderedDict[int, Plan] = OrderedDict()
         self._ran: Plan | None = None
@@ -51,13 +53,7 @@ class Graph:
 
     def _make_parameters(self) -> None:
         """One flat buffer for values, one for gradients; each parameter starts at a multiple of 64 bytes."""
-        wanted: dict[tuple[Layer, str], tuple] = {}
-        for node in self.nodes:
-            for part, weights in node.layer.weights(*(parent.shape for parent in node.inputs)).items():
-                known = wanted.setdefault((node.layer, part), (f"{self.names[node]}.{part}", weights))
-                if known[1].shape != weights.shape:
-                    raise ValueError(f"{node.layer!r} stands in several places, where its {part} would need the shapes "
-                                     f"{known[1].shape} and {weights.shape}. Use a second layer.")
+        wanted = self._wanted("weights")
         unit = 64 // self.dtype.itemsize
         self._layout, total = [], 0
         for (layer, part), (name, weights) in wanted.items():
@@ -67,8 +63,28 @@ class Graph:
         self._cut_views()
         random = np.random.default_rng([self.seed, 0])
         for (layer, part), (_, weights) in wanted.items():
-            if weights.spread:
-                self._views[layer][part].value[...] = random.normal(0.0, weights.spread, weights.shape)
+            drawn = random.normal(weights.start, weights.spread, weights.shape) if weights.spread else weights.start
+            self._views[layer][part].value[...] = drawn
+
+    def _make_state(self) -> None:
+        """What each layer remembers, by part, and where an array is found by its name."""
+        self._states: dict[Layer, dict[str, np.ndarray]] = {node.layer: {} for node in self.nodes}
+        self._state_names: dict[str, tuple[Layer, str]] = {}
+        for (layer, part), (name, wanted) in self._wanted("state").items():
+            self._states[layer][part] = np.full(wanted.shape, wanted.start, self.dtype)
+            self._state_names[name] = layer, part
+
+    def _wanted(self, kind: str) -> dict[tuple[Layer, str], tuple[str, Weights]]:
+        """The "weights" or "state" that layers ask for, with their names; a layer in several places asks once."""
+        wanted: dict[tuple[Layer, str], tuple[str, Weights]] = {}
+        for node in self.nodes:
+            asked = getattr(node.layer, kind)(*(parent.shape for parent in node.inputs))
+            for part, weights in asked.items():
+                known = wanted.setdefault((node.layer, part), (f"{self.names[node]}.{part}", weights))
+                if known[1].shape != weights.shape:
+                    raise ValueError(f"{node.layer!r} stands in several places, where its {part} would need the shapes "
+                                     f"{known[1].shape} and {weights.shape}. Use a second layer.")
+        return wanted
 
     def _cut_views(self) -> None:
         """Make each parameter a view into the flat buffers."""
@@ -146,7 +162,7 @@ class Graph:
         return self._plans[N]
 
     def _lay_out(self, N: int) -> Plan:
-        return Plan(self.nodes, N, self.dtype, self._views, self.random, self.fuse)
+        return Plan(self.nodes, N, self.dtype, self._views, self._states, self.random, self.fuse)
 
     def memory(self, batch_size: int, slots: int = 1) -> Memory:
         """Bytes that a training step takes with batches of `batch_size`, and what for; nothing is run.
@@ -159,6 +175,13 @@ class Graph:
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order of `values` and `grads`."""
         return [parameter for views in self._views.values() for parameter in views.values()]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What layers remember that no gradient changes, by name: the arrays themselves, to be written in place.
+
+        An example is "batchnorm_1.mean", which training moves and evaluation uses.
+        """
+        return {name: self._states[layer][part] for name, (layer, part) in self._state_names.items()}
 
     def value(self, name: str) -> np.ndarray:
         """The value of the node called `name` in the last forward pass, (N, *shape), a copy."""

@@ -78,8 +78,9 @@ class Slot:
 class Plan:
     """All buffers and steps of one graph for batches of N."""
 
-    def __init__(self, nodes: list[Node], N: int, dtype, views: dict, random: np.random.Generator, fused: bool = True):
-        self.N, self.dtype, self.views = N, dtype, dict(views)
+    def __init__(self, nodes: list[Node], N: int, dtype, views: dict, states: dict, random: np.random.Generator,
+                 fused: bool = True):
+        self.N, self.dtype, self.views, self.states = N, dtype, dict(views), states
         self.mode = Mode(False, random)
         self.slots: dict[tuple[Node, bool], Slot] = {}
         self.home: dict[Node, bool] = {}
@@ -129,7 +130,8 @@ class Plan:
                 self.inner[inner] = chain
         self.views[layer] = self.views[first.layer]
         values = {name: parameter.value for name, parameter in self.views[layer].items()}
-        step = Step([slot.value for slot in sources], target.value, SimpleNamespace(**values), self.mode)
+        step = Step([slot.value for slot in sources], target.value, SimpleNamespace(**values), self.mode,
+                    state=SimpleNamespace(**self.states[first.layer]), batch_last=last)
         layer.prepare(step)
         self.steps.append((layer, step, sources, target))
 

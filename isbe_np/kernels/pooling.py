@@ -1,4 +1,4 @@
-"""Max and average pooling, on images with the batch last.
+"""Max, average and global average pooling, on images with the batch last.
 
 Sizes: N batch, C channels, H x W input, OH x OW output. A window of `size` (KH, KW) moves by `stride` (row, column) over the
 image with `padding` (row, column) pixels around it that take no part: the maximum and the mean are those of the pixels
@@ -152,3 +152,58 @@ def average_pool2d_backward(dy, size, stride, padding, dx):
                 for h in range(h0, h1):
                     for v in range(v0, v1):
                         accumulate(share, dy[c, i, j], dx[c, h, v])
+
+
+@jit(parallel=True)
+def global_average_pool(x, y):
+    """y[c] = Σ_hv x[c, h, v] / (H W);  x (C, H, W, N), y (C, N).
+
+    The sums of an image's rows are added up, not its pixels one by one: so rounding grows with H + W, not with H W.
+    """
+    C, H, W, N = x.shape
+    pixels, means = x.reshape(-1), y.reshape(-1)
+    for c in prange(C):
+        mean(pixels, c * H * W * N, (H, W), means, c * N, N)
+
+
+@jit
+def mean(x, start, shape, y, at, N):
+    """y from `at` on: the mean of the H x W pixels from x[start] on, for N numbers side by side; x, y flat, shape (H, W)."""
+    full, step = narrow(x), lanes(narrow(x))
+    n = 0
+    while n + step <= N:
+        mean_of(x, start + n, shape, N, y, at + n, full)
+        n += step
+    if n < N:
+        mean_of(x, start + n, shape, N, y, at + n, part(x, N - n))
+
+
+@jit(ordered=True)
+def mean_of(x, start, shape, N, y, at, like):
+    """`mean` for one vector."""
+    (H, W), zero = shape, x.dtype.type(0)
+    total = filled(zero, like)
+    for h in range(H):
+        row = filled(zero, like)
+        for v in range(W):
+            row += load(x, start + (h * W + v) * N, like)
+        total += row
+    store(y, at, x.dtype.type(1) / x.dtype.type(H * W) * total, like)
+
+
+@jit(parallel=True)
+def global_average_pool_backward(dy, dx):
+    """dx[c, h, v] = dy[c] / (H W);  dy (C, N), dx (C, H, W, N)."""
+    C, H, W, _ = dx.shape
+    share = dx.dtype.type(1) / dx.dtype.type(H * W)
+    for task in prange(C * H):
+        c, h = task // H, task % H
+        for v in range(W):
+            hand_out(share, dy[c], dx[c, h, v])
+
+
+@jit
+def hand_out(share, dy, dx):
+    """dx = share * dy, for one run."""
+    for n in range(dx.size):
+        dx[n] = share * dy[n]

@@ -47,10 +47,11 @@ class Parameter:
 
 @dataclass
 class Weights:
-    """What a layer asks for: a parameter of `shape`, drawn from a normal distribution of standard deviation `spread`."""
+    """What a layer asks for: an array of `shape`, drawn from a normal distribution of mean `start` and deviation `spread`."""
 
     shape: Shape
     spread: float = 0.0
+    start: float = 0.0
 
 
 @dataclass
@@ -67,7 +68,8 @@ class Step:
 
     xs, y inputs and output; dxs, dy the loss's gradients by them (an entry of dxs is None where nobody needs it).
     w, dw the parameters and their gradients by name. work: buffers of the layer's own.
-    Images are (C, H, W, N) where the layer's `batch_last` is true, (N, ...) otherwise.
+    state: by name, what the layer remembers from batch to batch (see `Layer.state`), the same arrays for all batch sizes.
+    Values are (*shape, N) where `batch_last` is true, such as images (C, H, W, N), and (N, *shape) otherwise.
     """
 
     xs: list[np.ndarray]
@@ -78,6 +80,8 @@ class Step:
     dy: Any = None
     dw: SimpleNamespace = field(default_factory=SimpleNamespace)
     work: SimpleNamespace = field(default_factory=SimpleNamespace)
+    state: SimpleNamespace = field(default_factory=SimpleNamespace)
+    batch_last: bool = False
 
     @property
     def x(self) -> np.ndarray:
@@ -117,7 +121,8 @@ class Node:
 class Layer:
     """Base of all layers. A subclass says its shapes and parameters, and calls its kernels.
 
-    batch_last: True when its kernels want (C, H, W, N), False when they want (N, ...), None when either does.
+    batch_last: True when its kernels want (C, H, W, N), False when they want (N, ...), None when either does; `Step.batch_last`
+        then says which it is.
     arity: number of inputs; None for two or more. view: its output is its input under another shape.
     """
 
@@ -158,6 +163,10 @@ class Layer:
 
     def weights(self, *shapes: Shape) -> dict[str, Weights]:
         """Parameters needed for inputs of these shapes, in the order in which they are stored."""
+        return {}
+
+    def state(self, *shapes: Shape) -> dict[str, Weights]:
+        """Arrays that forward changes in training and no gradient does, for inputs of these shapes; all begin at `start`."""
         return {}
 
     def prepare(self, step: Step) -> None:

@@ -1,5 +1,7 @@
 """The fully connected layer."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from isbe_np.checks import whole
@@ -17,9 +19,13 @@ from isbe_np.kernels.layout import pitch, transpose
 from isbe_np.kernels.vectors import width
 from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
 
+# The weights' gradient is summed over so many rows at a time: a strip of x stays in the second-level cache, and the rounding of
+# a long float32 sum, of which tokens have many terms, grows no further.
+BLOCK = 1024
+
 
 class Dense(Layer):
-    """y = x Wᵀ + b with W (units, features) and b (units,); inputs (features,).
+    """y = x Wᵀ + b with W (units, features) and b (units,); inputs (features,), or tokens (T, features), each for itself.
 
     W starts normal with variance 2 / features (He et al. 2015, eq. 10), b at zero.
     """
@@ -31,33 +37,40 @@ class Dense(Layer):
         self.units = whole("Dense(units)", units)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        if len(shapes[0]) != 1:
-            self.refuse("vectors (features,)", shapes[0], "Put a Flatten before it.")
-        return (self.units,)
+        return (*self.vectors(shapes[0])[:-1], self.units)
+
+    def vectors(self, shape: Shape) -> Shape:
+        """`shape` if it is that of a vector or of tokens; otherwise a ValueError."""
+        if len(shape) > 2:
+            self.refuse("vectors (features,)", shape, "Put a Flatten before it; or Patches, as tokens (T, features) will do.")
+        return shape
 
     def weights(self, *shapes: Shape) -> dict[str, Weights]:
-        features = shapes[0][0]
+        features = shapes[0][-1]
         return {"weight": Weights((self.units, features), (2 / features) ** 0.5), "bias": Weights((self.units,))}
 
     def forward(self, step: Step) -> None:
         self.multiply(step, step.work.free)
 
     def prepare(self, step: Step) -> None:
-        work, (N, K), dtype = step.work, step.x.shape, step.x.dtype
+        work, (N, K), dtype = step.work, rows(step.x).shape, step.x.dtype
         work.free = no_limits(dtype)
         if N >= LARGE:
             work.places, work.room = strips(K, 1, dtype)
 
     def multiply(self, step: Step, limits: tuple) -> None:
         """step.y = x Wᵀ + b, each number limited to low..high."""
-        work, w = step.work, step.w
-        if len(step.x) < LARGE:
-            return dense(step.x, w.weight, w.bias, limits, step.y)
-        dense_by_blocks(step.x, w.weight, w.bias, work.places, limits, work.room, step.y)
+        work, w, x, y = step.work, step.w, rows(step.x), rows(step.y)
+        if len(x) < LARGE:
+            return dense(x, w.weight, w.bias, limits, y)
+        dense_by_blocks(x, w.weight, w.bias, work.places, limits, work.room, y)
 
     def prepare_backward(self, step: Step) -> None:
-        work, (N, O), K, dtype = step.work, step.y.shape, step.x.shape[1], step.y.dtype
-        work.rows_of_x, work.room_for_x = strips(N, K, dtype)
+        work, (N, O), K, dtype = step.work, rows(step.y).shape, step.x.shape[-1], step.y.dtype
+        places, work.room_for_x = strips(min(N, BLOCK), K, dtype)
+        work.blocks = [(slice(n, n + BLOCK), np.ascontiguousarray(places[:, :N - n])) for n in range(0, N, BLOCK)]
+        if N > BLOCK:
+            work.part = SimpleNamespace(weight=zeros((O, K), dtype), bias=zeros((O,), dtype))
         work.rows_of_w, work.room_for_w = strips(O, K, dtype)
         work.zeros = zeros((width(dtype.itemsize),), dtype)
         if N >= LARGE_ERROR:
@@ -68,27 +81,43 @@ class Dense(Layer):
 
     def backward_from_error(self, step: Step, error: np.ndarray) -> None:
         """The gradients, given that by x Wᵀ + b."""
-        work, (N, O) = step.work, error.shape
-        coefficients, steps = error, (1, O)
-        if N >= LARGE_ERROR:
-            coefficients, steps = work.error_turned, (work.error_turned.shape[1], 1)
-            transpose(error, coefficients)
-        dense_backward_weight(coefficients.reshape(-1), steps, step.x, work.rows_of_x, work.zeros, work.free, work.room_for_x,
-                              step.dw.weight)
-        dense_backward_bias(error, step.dw.bias)
+        work, error = step.work, rows(error)
+        if len(error) >= LARGE_ERROR:
+            transpose(error, work.error_turned)
+        for k, block in enumerate(work.blocks):
+            dw = work.part if k else step.dw
+            self.backward_parameters(step, error, block, dw)
+            if k:
+                step.dw.weight += dw.weight
+                step.dw.bias += dw.bias
         if step.dx is not None:
             self.backward_input(step, error)
 
+    def backward_parameters(self, step: Step, error: np.ndarray, block: tuple, dw: SimpleNamespace) -> None:
+        """The part of the gradients by W and b that comes from a block of rows."""
+        work, (span, places) = step.work, block
+        coefficients, steps = error[span].reshape(-1), (1, error.shape[1])
+        if len(error) >= LARGE_ERROR:
+            coefficients, steps = work.error_turned.reshape(-1)[span.start:], (work.error_turned.shape[1], 1)
+        dense_backward_weight(coefficients, steps, rows(step.x)[span], places, work.zeros, work.free, work.room_for_x,
+                              dw.weight)
+        dense_backward_bias(error[span], dw.bias)
+
     def backward_input(self, step: Step, error: np.ndarray) -> None:
-        """The gradient by x alone."""
+        """The gradient by x alone, given that by x Wᵀ + b, one vector a row."""
         work = step.work
-        dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros, work.free, work.room_for_w, step.dx)
+        dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros, work.free, work.room_for_w, rows(step.dx))
 
     def settings(self) -> str:
         return str(self.units)
 
 
-def strips(rows: int, pitch: int, dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Where the rows of a matrix lie, and where in a packed strip of it, (2, rows); and a strip's room for each thread."""
+def rows(array: np.ndarray) -> np.ndarray:
+    """Vectors (N, features) as they are, tokens (N, T, features) as (N·T, features): the same memory, one vector a row."""
+    return array.reshape(-1, array.shape[-1])
+
+
+def strips(count: int, pitch: int, dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Where the rows of a matrix lie, and where in a packed strip of it, (2, count); and a strip's room for each thread."""
     lanes = width(dtype.itemsize)
-    return np.arange(rows) * [[pitch], [lanes]], zeros((SETTINGS.NUMBA_NUM_THREADS, rows * lanes), dtype)
+    return np.arange(count) * [[pitch], [lanes]], zeros((SETTINGS.NUMBA_NUM_THREADS, count * lanes), dtype)

@@ -3,7 +3,14 @@
 import numpy as np
 
 from isbe_np.checks import pair
-from isbe_np.kernels.pooling import average_pool2d, average_pool2d_backward, max_pool2d, max_pool2d_backward
+from isbe_np.kernels.pooling import (
+    average_pool2d,
+    average_pool2d_backward,
+    global_average_pool,
+    global_average_pool_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
 from isbe_np.layers.base import Layer, Shape, Step
 from isbe_np.layers.conv2d import options
 
@@ -64,3 +71,19 @@ class AveragePool2D(Pool2D):
     def backward(self, step: Step) -> None:
         if step.dx is not None:
             average_pool2d_backward(step.dy, self.size, self.stride, self.padding, step.dx)
+
+
+class GlobalAveragePool(Layer):
+    """The mean of each channel: images (C, H, W) -> (C,), in place of Flatten before the last Dense (Lin et al. 2013)."""
+
+    batch_last = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return self.image_shape(shapes[0])[:1]
+
+    def forward(self, step: Step) -> None:
+        global_average_pool(step.x, step.y)
+
+    def backward(self, step: Step) -> None:
+        if step.dx is not None:
+            global_average_pool_backward(step.dy, step.dx)

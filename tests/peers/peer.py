@@ -12,7 +12,8 @@ import isbe_np as isbe
 BOUND = {"float32": 1e-5, "float64": 1e-10}
 # Configurations drawn of each operation, in each dtype.
 DRAWS = {
-    "Dense": 80, "Conv2D": 150, "MaxPool2D": 100, "AveragePool2D": 100, "Flatten": 25, "Add": 40, "Dropout": 25,
+    "Dense": 80, "Conv2D": 150, "MaxPool2D": 100, "AveragePool2D": 100, "GlobalAveragePool": 30, "Flatten": 25, "Add": 40,
+    "Dropout": 25,
     "ReLU": 30, "LeakyReLU": 30, "Sigmoid": 30, "Tanh": 30, "HardSigmoid": 30, "HardTanh": 30, "GELU": 30,
     "softmax, labels": 60, "softmax, soft targets": 60, "softmax, label smoothing": 40, "softmax, unnormalised targets": 40,
     "softmax, dilation and relocation": 40, "sigmoid": 60, "tanh": 50, "hardsigmoid": 50, "hardtanh": 50, "identity": 50,

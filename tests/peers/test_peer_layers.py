@@ -5,6 +5,7 @@ import peer
 import pytest
 
 import isbe_np as isbe
+from isbe_np.layers.pooling import GlobalAveragePool
 
 pytestmark = pytest.mark.peers
 
@@ -61,6 +62,10 @@ def average_pool(random, F):
     return shape, layer, lambda x: F.avg_pool2d(x, size, stride, padding, count_include_pad=False)
 
 
+def global_average_pool(random, F):
+    return image(random), GlobalAveragePool(), lambda x: x.mean((2, 3))
+
+
 def flatten(random, F):
     return image(random), isbe.Flatten(), lambda x: x.flatten(1)
 
@@ -82,7 +87,8 @@ def hardsigmoid(random, F):
 
 
 LAYERS = {
-    "Dense": dense, "Conv2D": conv2d, "MaxPool2D": max_pool, "AveragePool2D": average_pool, "Flatten": flatten,
+    "Dense": dense, "Conv2D": conv2d, "MaxPool2D": max_pool, "AveragePool2D": average_pool,
+    "GlobalAveragePool": global_average_pool, "Flatten": flatten,
     "Dropout": dropout, "LeakyReLU": leaky_relu,
     "ReLU": lambda random, F: (any_shape(random), isbe.ReLU(), F.relu),
     "Sigmoid": lambda random, F: (any_shape(random), isbe.Sigmoid(), F.sigmoid),
