@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
 import textwrap
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -17,18 +14,10 @@ from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Comparison
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 from isbe_np.studies.normalizers import Cell, NormalizerStudy
+from isbe_np.tables import table
 
 # g = ∂loss/∂y, where a few characters hold it
 GRADIENTS = {"cross_entropy": "-t / y", "binary_cross_entropy": "(1-t)/(1-y)-t/y", "squared": "y - t"}
-
-
-def table(header: tuple[str, ...], rows: list[tuple], left: int = 1) -> str:
-    """Columns two spaces apart under a rule; the first `left` flush left, the others, which hold numbers, right."""
-    cells = [tuple(map(str, row)) for row in (header, *rows)]
-    widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
-    lines = ["  ".join(cell.ljust(w) if k < left else cell.rjust(w)
-                       for k, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
 def environment_text(environment: dict) -> str:
@@ -212,27 +201,3 @@ def number(value: float) -> str:
     if size < 1e5 and value == int(value):
         return str(int(value))
     return f"{value:.4f}" if 1e-3 <= size < 100 else f"{value:.2f}" if 100 <= size < 1e5 else f"{value:.1e}"
-
-
-def write_json(path: str | os.PathLike, result: dict) -> None:
-    """Write `result` to `path` whole or not at all; a number that is not finite is written as its name in quotes."""
-    path = Path(path).resolve()  # a link stays, what it points to is replaced
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(_plain(result), file, indent=1, allow_nan=False)
-            file.write("\n")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _plain(value):
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

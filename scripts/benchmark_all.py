@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isbe_np.environment import describe
-from isbe_np.report import environment_text, settings_line, write_json
+from isbe_np.files import write_json
+from isbe_np.report import environment_text, settings_line
 
 FOLDER = Path(__file__).resolve().parent
 INTRO = """# Benchmarks

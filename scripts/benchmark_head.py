@@ -32,9 +32,10 @@ except ImportError:
 import numpy as np
 
 from isbe_np.environment import describe
+from isbe_np.files import write_json
 from isbe_np.heads import ROUTES, Head
 from isbe_np.kernels.jit import jit, prange, threads
-from isbe_np.report import settings_line, table, write_json
+from isbe_np.report import settings_line, table
 from isbe_np.studies.measure import CompileClock, ratio_of_medians, relative_difference, take_turns
 
 BATCH = {32768: 256}  # 128 elsewhere

@@ -41,13 +41,14 @@ import numpy as np
 
 import isbe_np as isbe
 from isbe_np.environment import describe
+from isbe_np.files import write_json
 from isbe_np.kernels import conv2d, conv2d_max_pool, dense, finite, layout, microkernels, pooling, softmax, updates
 from isbe_np.kernels.activations import relu, relu_backward
 from isbe_np.kernels.jit import SMALL, jit, prange, threads
 from isbe_np.layers.base import no_limits, zeros
 from isbe_np.networks import NETWORKS
 from isbe_np.plan import Turn
-from isbe_np.report import settings_line, table, write_json
+from isbe_np.report import settings_line, table
 from isbe_np.studies.measure import CompileClock, ratio_of_medians, relative_difference, take_turns
 
 NETS, BATCH, RATE, FLOAT = ("n0", "lenet5", "n1"), 128, 1e-3, np.dtype(np.float32)

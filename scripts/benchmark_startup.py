@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from isbe_np.environment import describe
-from isbe_np.report import settings_line, table, write_json
+from isbe_np.files import write_json
+from isbe_np.report import settings_line, table
 
 STEP = """
 import numpy as np

@@ -57,9 +57,10 @@ import numpy as np
 
 import isbe_np as isbe
 from isbe_np.environment import describe
+from isbe_np.files import write_json
 from isbe_np.kernels.jit import threads
 from isbe_np.networks import IMAGE, NETWORKS
-from isbe_np.report import settings_line, table, write_json
+from isbe_np.report import settings_line, table
 from isbe_np.studies.measure import CompileClock, interleaved, ratio_of_medians, take_turns
 
 RATE, MOMENTUM = 0.0, 0.9

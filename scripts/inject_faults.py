@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from isbe_np.report import table, write_json
+from isbe_np.files import write_json
+from isbe_np.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whole networks in plain Python take seconds each and see no fault of a part that the part's own tests do not see.

@@ -422,7 +422,8 @@ def test_the_module_runs_as_a_command(tmp_path):
 def test_a_mistake_is_one_sentence_in_a_process_too():
     done = run("train", "--net", "lenet", ISBE_DEBUG="")
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == "isbe train: --net expects one of 'n0', 'n1', 'lenet5'; got 'lenet'. Did you mean 'lenet5'?\n"
+    assert done.stderr == ("isbe train: --net expects one of 'n0', 'n1', 'lenet5', 'n2', 'resnet', 'transformer'; got "
+                           "'lenet'. Did you mean 'lenet5'?\n")
 
 
 def test_no_command_is_an_error_of_usage():

@@ -1,8 +1,5 @@
 """Text for terminals, and JSON that is whole or absent."""
 
-import json
-import os
-import stat
 
 import pytest
 
@@ -55,49 +52,3 @@ def test_the_agreement_table_marks_what_is_beyond_rounding():
     found = [Agreement("tiny", dtype, ("a", "b"), 1e-7, gap, "w") for dtype, gap in (("float32", 1e-7), ("float64", 1e-3))]
     line = report.agreement_table(found).splitlines()[2]
     assert line.split() == ["tiny", "a", "/", "b", "1.0e-07", "1.0e-07", "1.0e-07", "1.0e-03", "!"]
-
-
-def test_json_is_written_whole(tmp_path):
-    file = tmp_path / "a.json"
-    report.write_json(file, {"a": [1, (2.5, None)], 3: {"b": "ü", "c": True}})
-    assert json.loads(file.read_text(encoding="utf-8")) == {"a": [1, [2.5, None]], "3": {"b": "ü", "c": True}}
-    assert os.listdir(tmp_path) == ["a.json"]
-
-
-def test_numbers_that_json_lacks_are_written_by_name(tmp_path):
-    report.write_json(tmp_path / "a.json", {"a": [float("nan"), float("inf"), -float("inf")]})
-    assert json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail) == {"a": ["nan", "inf", "-inf"]}
-
-
-@pytest.mark.parametrize("older", [None, "older"])
-def test_what_is_no_json_leaves_the_folder_as_it_was(tmp_path, older):
-    file = tmp_path / "a.json"
-    if older:
-        file.write_text(older)
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        report.write_json(file, {"fine": 1, "wrong": object()})
-    assert os.listdir(tmp_path) == (["a.json"] if older else []) and (not older or file.read_text() == older)
-
-
-def test_an_interrupt_while_writing_leaves_no_part(tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(report.os, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        report.write_json(tmp_path / "a.json", {})
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_others_may_read_a_result_as_they_may_any_new_file(tmp_path):
-    (tmp_path / "plain").write_text("")
-    report.write_json(tmp_path / "a.json", {})
-    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
-
-
-def test_a_link_stays_a_link(tmp_path):
-    (tmp_path / "target.json").write_text("older")
-    (tmp_path / "link.json").symlink_to(tmp_path / "target.json")
-    report.write_json(tmp_path / "link.json", {"a": 1})
-    assert (tmp_path / "link.json").is_symlink() and json.loads((tmp_path / "target.json").read_text()) == {"a": 1}

@@ -136,7 +136,7 @@ def test_what_it_refuses(little, monkeypatch, tmp_path):
 
 
 def test_the_command_refuses_in_one_sentence(little, capsys):
-    for arguments, words in ((["--nets", "n2"], "--nets expects one of"), (["--dtype", "float16"], "--dtype expects one of")):
+    for arguments, words in ((["--nets", "n3"], "--nets expects one of"), (["--dtype", "float16"], "--dtype expects one of")):
         assert cli.main(["warmup", *arguments]) == 2
         assert words in capsys.readouterr().err
     assert not little

@@ -27,15 +27,15 @@ def replaced(**parts):
     return dataclasses.replace(dataset(), **parts)
 
 
-def net(seed=0, dtype=np.float32):
+def net(seed=0, dtype=np.float32, image=(1, 2, 2)):
     """A perceptron 4-8-3."""
-    return isbe.Sequential((1, 2, 2), isbe.Flatten(), isbe.Dense(8), isbe.ReLU(), isbe.Dense(CLASSES), seed=seed,
+    return isbe.Sequential(image, isbe.Flatten(), isbe.Dense(8), isbe.ReLU(), isbe.Dense(CLASSES), seed=seed,
                            dtype=dtype)
 
 
-def linear(seed=0, dtype=np.float32):
+def linear(seed=0, dtype=np.float32, image=(1, 2, 2)):
     """One dense layer."""
-    return isbe.Sequential((1, 2, 2), isbe.Flatten(), isbe.Dense(CLASSES), seed=seed, dtype=dtype)
+    return isbe.Sequential(image, isbe.Flatten(), isbe.Dense(CLASSES), seed=seed, dtype=dtype)
 
 
 def study(monkeypatch):
@@ -50,4 +50,5 @@ def study(monkeypatch):
     for name, make in (("tiny", net), ("linear", linear)):
         monkeypatch.setitem(NETWORKS, name, make)
         monkeypatch.setitem(RECIPES, name, Recipe(epochs=2, batch_size=6, learning_rate=0.1, weight_decay=0.0))
+    monkeypatch.setattr(compare, "AGREE", ("tiny", "linear"))
     monkeypatch.setattr(compare, "HEADS", ((4, 3, 2), (4, 6, 2)))

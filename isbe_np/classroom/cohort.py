@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import sys
-import tempfile
 from collections.abc import Hashable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -24,6 +22,7 @@ from isbe_np.classroom.assignment import Assignment, from_files
 from isbe_np.classroom.grading import Report, Settings, empty_report, grade_source
 from isbe_np.classroom.submissions import Submission, collect
 from isbe_np.executors import Opener, local, spread
+from isbe_np.files import write_text
 
 GRADER_FAULT = "The grader itself failed here, which is no fault of yours. Tell your instructor: "
 
@@ -46,7 +45,7 @@ def grade(assignment: Assignment, place: Path, out: Path, seed: int | None = Non
     settings = Settings(_seed(out, assignment, seed), seconds=seconds, limits=limits)
     if for_gradescope:  # whatever happens after this, there is a result
         first = empty_report(assignment, "The grading did not end. Hand in again, or tell your instructor.", "not ended")
-        write(out / "results.json", json.dumps(feedback.gradescope(first), indent=1))
+        write_text(out / "results.json", json.dumps(feedback.gradescope(first), indent=1))
     reports = {}
     tasks: dict[Hashable, tuple] = {}
     for submission in submissions:
@@ -83,19 +82,6 @@ def _grade_one(name: str, files: dict[str, str], source: str, settings: Settings
     return grade_source(from_files(name, files), source, settings=settings).as_dict()
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, its name never half-written."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
 def _seed(out: Path, assignment: Assignment, given: int | None) -> int:
     """The seed that was given, or that an earlier run into `out` took, or a new secret one; kept in ``grading.json``."""
     file = out / "grading.json"
@@ -107,7 +93,7 @@ def _seed(out: Path, assignment: Assignment, given: int | None) -> int:
         if given is None:
             return int(told["seed"])
     seed = secrets.randbits(48) if given is None else given
-    write(file, json.dumps({"assignment": assignment.name, "seed": seed}) + "\n")
+    write_text(file, json.dumps({"assignment": assignment.name, "seed": seed}) + "\n")
     return seed
 
 
@@ -131,12 +117,12 @@ def _keep(out: Path, submission: Submission, assignment: Assignment, settings: S
     _tell(out, submission, report)
     told = {"student": submission.student, "fingerprint": _fingerprint(submission, assignment, settings),
             "report": report.as_dict()}
-    write(out / "feedback" / f"{submission.key}.json", json.dumps(told))
+    write_text(out / "feedback" / f"{submission.key}.json", json.dumps(told))
 
 
 def _tell(out: Path, submission: Submission, report: Report) -> None:
     for suffix, form in (("md", feedback.as_markdown), ("html", feedback.as_html)):
-        write(out / "feedback" / f"{submission.key}.{suffix}", form(report, submission.student))
+        write_text(out / "feedback" / f"{submission.key}.{suffix}", form(report, submission.student))
 
 
 def _look_alike(done: list[tuple[Submission, Report]]) -> None:
@@ -156,9 +142,9 @@ def _write_class(out: Path, done: list[tuple[Submission, Report]], for_gradescop
     if not done:
         return
     rows = [(submission.student, submission.path.name, report) for submission, report in done]
-    write(out / "grades.csv", feedback.class_csv(rows))
-    write(out / "index.html", feedback.class_html(rows, [f"feedback/{submission.key}.html" for submission, _ in done]))
+    write_text(out / "grades.csv", feedback.class_csv(rows))
+    write_text(out / "index.html", feedback.class_html(rows, [f"feedback/{submission.key}.html" for submission, _ in done]))
     if any(task.race is not None for _, _, report in rows for task in report.tasks):
-        write(out / "leaderboard.csv", feedback.leaderboard_csv(rows))
+        write_text(out / "leaderboard.csv", feedback.leaderboard_csv(rows))
     if for_gradescope:
-        write(out / "results.json", json.dumps(feedback.gradescope(done[0][1]), indent=1))
+        write_text(out / "results.json", json.dumps(feedback.gradescope(done[0][1]), indent=1))

@@ -40,7 +40,7 @@ def add(commands) -> None:
 
 def _assignment(given) -> int:
     from isbe_np.classroom import assignment
-    from isbe_np.report import table
+    from isbe_np.tables import table
     if given.action == "list":
         if given.name is not None:
             raise ValueError(f"list shows every assignment and takes no name; got {given.name!r}. Leave it out.")

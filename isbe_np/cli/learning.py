@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import sys
 from pathlib import Path
 
-from isbe_np import datasets
+from isbe_np import datasets, executors
 from isbe_np.checks import nearest
-from isbe_np.cli.options import INTERRUPTED, add_common, add_data, add_json, count, numbers, second_process, write_json
+from isbe_np.cli.options import (
+    INTERRUPTED,
+    WENT_WRONG,
+    add_common,
+    add_data,
+    add_json,
+    count,
+    numbers,
+    second_process,
+    write_json,
+)
 from isbe_np.environment import describe
 from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
-from isbe_np.training import SCHEDULES, SGD, train
-from isbe_np.training.recipes import RECIPES
+from isbe_np.training import SCHEDULES, train
+from isbe_np.training.recipes import RECIPES, augmentation
 
 
 def add(commands) -> None:
@@ -43,6 +54,7 @@ def add(commands) -> None:
     trainer.add_argument("--learning-rate", type=float, help="the schedule's peak")
     trainer.add_argument("--weight-decay", type=float)
     trainer.add_argument("--schedule", help=", ".join(SCHEDULES))
+    trainer.add_argument("--augment", action=argparse.BooleanOptionalAction, help="change the training images in each epoch")
     trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
     add_common(trainer, _train)
 
@@ -62,7 +74,16 @@ def add(commands) -> None:
     add_json(explainer, _explain)
 
     study = commands.add_parser("study", help="answer one question by measuring")
-    study.add_argument("name", metavar="NAME", help="normalizers: which of them, with which loss, suit ISBE")
+    study.add_argument("name", metavar="NAME", help="; ".join(f"{name}: {what}" for name, (what, _) in STUDIES.items()))
+    add_data(study, "digits")
+    study.add_argument("--nets", nargs="+", metavar="NET", help=f"networks, of {', '.join(NETWORKS)} (the study's own)")
+    study.add_argument("--seeds", type=count, default=3, metavar="N", help="how many seeds, from --seed on (%(default)s)")
+    study.add_argument("--epochs", type=count, help="of each training (the network's recipe)")
+    study.add_argument("--folder", type=Path, metavar="DIR", help="where cells are stored at once, and found when it goes on")
+    study.add_argument("--workers", type=count, default=1, metavar="N", help="processes side by side (%(default)s)")
+    study.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster instead, such as tcp://10.0.0.5:8786")
+    study.add_argument("--threads", type=count, default=1, metavar="N", help="of each process, for kernels (%(default)s)")
+    study.add_argument("--out", type=Path, metavar="DIR", help="folder for a PNG figure")
     add_common(study, _study)
 
 
@@ -73,7 +94,7 @@ def _compare(given) -> int:
     for route in given.routes:
         nearest("--routes", route, ROUTES)
     images = dict(zip(("train", "test"), given.images, strict=True))
-    data = datasets.load(given.data, given.data_dir, **images)
+    data = datasets.load(given.data, given.data_dir, verify=not given.unverified, **images)
     with second_process() as executor:
         found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds,
                         executor=executor)
@@ -97,16 +118,16 @@ def _compare(given) -> int:
 def _train(given) -> int:
     recipe = RECIPES[nearest("--net", given.net, tuple(NETWORKS))]
     chosen = {name: getattr(recipe, name) if getattr(given, name) is None else getattr(given, name)
-              for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "schedule")}
+              for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "schedule", "augment")}
     nearest("--schedule", chosen["schedule"], tuple(SCHEDULES))
     head = Head(given.normalizer, given.route)
-    optimizer = SGD(chosen["learning_rate"], momentum=recipe.momentum, weight_decay=chosen["weight_decay"])
-    data = datasets.load(given.data, given.data_dir)
-    net = NETWORKS[given.net](seed=given.seed)
-    print(f"{given.net} on {data.source}\n{head}, SGD with momentum {recipe.momentum}, "
+    optimizer = recipe.optimizer(chosen["learning_rate"], chosen["weight_decay"])
+    data = datasets.load(given.data, given.data_dir, verify=not given.unverified)
+    net = NETWORKS[given.net](seed=given.seed, image=data.x_train.shape[1:])
+    print(f"{given.net} on {data.source}\n{head}, {optimizer}, "
           + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items()) + f", seed {given.seed}")
     history = train(net, head, data, chosen["epochs"], chosen["batch_size"], optimizer, given.seed, chosen["schedule"],
-                    loss=given.loss)
+                    loss=given.loss, augment=augmentation(given.data) if chosen["augment"] else None)
     write_json(given, {"environment": describe(), "network": given.net, "data": data.source, "head": repr(head),
                         "seed": given.seed, **chosen, "history": history.as_dict()})
     if history.stopped == "diverged":
@@ -136,11 +157,45 @@ def _explain(given) -> int:
     return 0
 
 
-def _study(given) -> int:
+def _normalizers(given):
     from isbe_np.report import normalizers_text
     from isbe_np.studies.normalizers import normalizers
-    nearest("NAME", given.name, ("normalizers",))
     found = normalizers(seed=given.seed)
+    return found, normalizers_text(found)
+
+
+def _accuracy(given):
+    from isbe_np.studies.accuracy import accuracy
+    nets = tuple(given.nets or ("n1",))
+    for net in nets:
+        nearest("--nets", net, tuple(NETWORKS))
+    found = accuracy(given.data, nets, seeds=range(given.seed, given.seed + given.seeds), epochs=given.epochs,
+                     data_dir=None if given.data_dir is None else str(given.data_dir), **_sweep_options(given))
+    return found, found.text()
+
+
+def _sweep_options(given) -> dict:
+    """Where a study's cells are stored and where they run."""
+    executor = executors.dask(given.dask) if given.dask else executors.local(given.workers)
+    return {"folder": given.folder, "executor": executor, "threads": given.threads}
+
+
+# By name: what is asked, and what answers it with a result and its text.
+STUDIES = {"normalizers": ("which of them, with which loss, suit ISBE", _normalizers),
+           "accuracy": ("does ISBE reach what the loss's gradient reaches, paired by seed", _accuracy)}
+
+
+def _study(given) -> int:
+    nearest("NAME", given.name, tuple(STUDIES))
+    found, text = STUDIES[given.name][1](given)
     write_json(given, {"environment": describe(), **found.as_dict()})
-    print(normalizers_text(found))
-    return 0
+    print(text)
+    if given.out is not None:
+        from isbe_np import plots
+        draw = getattr(plots, f"{given.name}_figure", None)
+        if draw is None:
+            print(f"There is no figure of {given.name}.")
+        else:
+            draw(found).savefig(given.out / f"{given.name}.png", dpi=150)
+            print(f"Figure: {given.out / given.name}.png")
+    return WENT_WRONG if getattr(found, "failed", None) else 0

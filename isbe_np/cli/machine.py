@@ -41,7 +41,7 @@ def add(commands) -> None:
 
 
 def _data(given) -> int:
-    from isbe_np.report import table
+    from isbe_np.tables import table
     if given.action == "list":
         if given.name is not None:
             raise ValueError(f"list shows every data set and takes no name; got {given.name!r}. Leave it out.")
@@ -87,7 +87,7 @@ def _info(given) -> int:
 
 
 def _network_info(given) -> int:
-    from isbe_np.report import table
+    from isbe_np.tables import table
     recipe = RECIPES[nearest("--net", given.net, tuple(NETWORKS))]
     batch = given.batch or recipe.batch_size
     net = NETWORKS[given.net]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from isbe_np.studies.measure import CompileClock, relative_difference
 from isbe_np.training import SGD, History, train
 
 # (batch, classes, rounds) of the head's table: the explicit Jacobian of the last row takes 4 · 32 · 1000² bytes = 128 MB.
+# Networks whose gradients are compared: enough to see it, and soon compiled.
+AGREE = ("n0", "n1", "lenet5")
 HEADS = ((128, 10, 60), (128, 100, 30), (32, 1000, 15))
 
 
@@ -60,13 +63,13 @@ class Comparison:
 def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe", "fused"), epochs: int = 2,
             batch_size: int = 128, seed: int = 0, rounds: int = 40, progress: bool = True,
             executor: Executor | None = None) -> Comparison:
-    """Compare all routes on all networks (agreement), on the head alone and in a step of `net` (cost), and train by two.
+    """Compare all routes on the networks of `AGREE` (agreement), on the head and in a step of `net` (cost), and train by two.
 
     Agreement is measured on 32 training images in both dtypes; times with the network's own batch size, interleaved over
     routes after warm-up, so that compiling is in none of them. With an `executor` of processes, float64 kernels are compiled
     and compared there while float32 is compared here; nothing else runs while times are taken.
     """
-    make = NETWORKS[nearest("compare: net", net, tuple(NETWORKS))]
+    make = partial(NETWORKS[nearest("compare: net", net, tuple(NETWORKS))], image=data.x_train.shape[1:])
     for route in routes:
         nearest("compare: routes", route, ROUTES)
     whole("compare: epochs", epochs), whole("compare: rounds", rounds, least=2)
@@ -99,9 +102,9 @@ def both_agreements(x: np.ndarray, y: np.ndarray, seed: int, executor: Executor 
 
 
 def agreements(x: np.ndarray, y: np.ndarray, seed: int, dtype: str) -> list[Agreement]:
-    """`agreement` of every network in one dtype, for one batch."""
-    return [found for name, make in NETWORKS.items()
-            for found in agreement(name, make(seed, dtype), Head("softmax"), x.astype(dtype), y)]
+    """`agreement` of the networks of `AGREE` in one dtype, for one batch."""
+    return [found for name in AGREE for found in agreement(
+        name, NETWORKS[name](seed, dtype, image=x.shape[1:]), Head("softmax"), x.astype(dtype), y)]
 
 
 def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch_size: int, seed: int,

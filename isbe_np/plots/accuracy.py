@@ -1,0 +1,30 @@
+"""The figure of the study of accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isbe_np.plots.style import STYLE
+from isbe_np.studies.accuracy import AccuracyStudy
+
+
+def accuracy_figure(study: AccuracyStudy) -> Figure:
+    """Test accuracy by network and normalizer: each seed by ISBE and by its rival, joined, as they are pairs."""
+    networks = list(dict.fromkeys(row.network for row in study.rows))
+    figure = Figure(figsize=(1.5 + 4.5 * len(networks), 4.2), layout="constrained")
+    for ax, network in zip(figure.subplots(1, len(networks), squeeze=False)[0], networks, strict=True):
+        rows = [row for row in study.rows if row.network == network]
+        for place, row in enumerate(rows):
+            for seed, pair in enumerate(zip(row.isbe, row.other, strict=True)):
+                values = [np.nan if value is None else 100 * value for value in pair]
+                ax.plot([place - 0.15, place + 0.15], values, color="grey", lw=0.8, zorder=1)
+                for shift, value, (colour, marker), label in ((-0.15, values[0], STYLE["isbe"], "isbe"),
+                                                              (0.15, values[1], STYLE["fused"], "the loss's gradient")):
+                    ax.plot(place + shift, value, marker, color=colour, ms=6, label=label if place == seed == 0 else None)
+        ax.set(title=network, xticks=range(len(rows)), xlim=(-0.5, len(rows) - 0.5), ylabel="test accuracy, %")
+        ax.set_xticks(range(len(rows)), [f"{row.normalizer}\nagainst\n{row.rival}" for row in rows], fontsize=8)
+        ax.grid(axis="y", alpha=0.3)
+        ax.legend(fontsize=9)
+    figure.suptitle(f"{study.data}: ISBE and the loss's own gradient, {len(study.seeds)} seeds")
+    return figure
