@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from isbe_np.checks import nearest
-from isbe_np.classroom.sandbox import MODULES, Limits
+from isbe_np.classroom.reach import MODULES
+from isbe_np.classroom.sandbox import Limits
 
 Cases = Callable[[np.random.Generator], Sequence[tuple]]
 

@@ -14,19 +14,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from isbe_np.classroom import wire
+from isbe_np.classroom import reach, wire
 
 HERE = Path(__file__).parent
-# What an assignment can let a submission import besides the standard library, and the packages that this takes. Never isbe_np,
-# which holds the answers.
-MODULES = {"numpy": ("numpy",), "numba": ("numba", "llvmlite")}
 WALLS = {"limits": "limits of memory, processor time and file size", "user": "a user without rights", "network": "no network",
          "files": "no writing, and reading of Python's own files alone",
          "calls": "no other processes, sockets or shared memory"}
@@ -77,8 +72,8 @@ class Sandbox:
         os.chmod(self.folder, 0o755)
         self.printed_to = open(os.path.join(self.folder, "printed"), "w+b")
         given = {"source": source, "function": function, "file": file, "modules": list(modules),
-                 "packages": _packages(modules), "here": str(HERE), "path": [str(HERE), *_search_path()],
-                 "readable": _readable(modules), "listable": _sites(), "shut_in": _shut_in(),
+                 "packages": reach.packages(modules), "here": str(HERE), "path": [str(HERE), *reach.search_path()],
+                 "readable": reach.readable(modules), "listable": reach.sites(), "shut_in": reach.shut_in(),
                  "limits": {"AS": self.limits.memory, "CPU": self.limits.processor, "FSIZE": self.limits.printed,
                             "CORE": 0, "NOFILE": 64}}
         # A new session, so that no signal or terminal reaches across; no variable of the grader's goes in.
@@ -225,51 +220,6 @@ def isolation(walls: dict[str, bool]) -> str:
     there = "; ".join(WALLS[name] for name in WALLS if walls.get(name))
     missing = "; ".join(WALLS[name] for name in FULL if not walls.get(name))
     return f"full: {there}" if not missing else f"reduced: {there}. NOT here: {missing}"
-
-
-def _packages(modules: tuple[str, ...]) -> list[str]:
-    return [package for module in modules for package in MODULES[module]]
-
-
-@cache
-def _sites() -> list[str]:
-    """The folders that NumPy and Numba were imported from."""
-    import numba
-    import numpy
-    return sorted({str(Path(module.__path__[0]).resolve().parent) for module in (numpy, numba)})
-
-
-def _search_path() -> list[str]:
-    return [*_standard_library()[:2], *_sites()]
-
-
-@cache
-def _standard_library() -> list[str]:
-    """The standard library, its compiled part, and the archive that may hold it."""
-    folder = Path(os.__file__).resolve().parent
-    return [str(folder), str(folder / "lib-dynload"), sysconfig.get_path("stdlib")]
-
-
-@cache
-def _readable(modules: tuple[str, ...]) -> list[str]:
-    """What a submission may read: Python's own files and the modules', no other package, above all not this one."""
-    library = Path(_standard_library()[0])
-    paths = [entry for entry in library.iterdir() if entry.name not in ("site-packages", "dist-packages", "test")]
-    paths += [Path(site) / name for site in _sites() for package in _packages(modules) for name in (package, f"{package}.libs")]
-    system = ["/lib64", "/usr/lib64", "/lib", "/usr/lib"]
-    for folder in system:  # shared libraries, but not the packages that Debian keeps beside them
-        if os.path.isdir(folder):
-            paths += [Path(folder) / name for name in os.listdir(folder) if not name.startswith("python")]
-    return sorted({str(path.resolve()) for path in paths if path.exists()} | {"/dev/null", "/dev/zero", "/dev/urandom",
-                                                                             "/etc/ld.so.cache", "/etc/localtime"})
-
-
-@cache
-def _shut_in() -> bool:
-    """Whether another user than this one could not run the interpreter with its libraries."""
-    needed = [Path(sys.executable).resolve(), *map(Path, _standard_library()[:2]), *map(Path, _sites())]
-    return not all(os.stat(path).st_mode & 0o005 == 0o005 for place in needed for path in (place, *place.parents)
-                   if path.exists() and (path.is_dir() or path == place))
 
 
 def _text(body: bytes) -> str:

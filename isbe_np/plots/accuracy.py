@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -12,7 +14,7 @@ from isbe_np.studies.accuracy import AccuracyStudy
 def accuracy_figure(study: AccuracyStudy) -> Figure:
     """Test accuracy by network and normalizer: each seed by ISBE and by its rival, joined, as they are pairs."""
     networks = list(dict.fromkeys(row.network for row in study.rows))
-    figure = Figure(figsize=(1.5 + 4.5 * len(networks), 4.2), layout="constrained")
+    figure = Figure(figsize=(1.5 + 5 * len(networks), 4.5), layout="constrained")
     for ax, network in zip(figure.subplots(1, len(networks), squeeze=False)[0], networks, strict=True):
         rows = [row for row in study.rows if row.network == network]
         for place, row in enumerate(rows):
@@ -23,8 +25,9 @@ def accuracy_figure(study: AccuracyStudy) -> Figure:
                                                               (0.15, values[1], STYLE["fused"], "the loss's gradient")):
                     ax.plot(place + shift, value, marker, color=colour, ms=6, label=label if place == seed == 0 else None)
         ax.set(title=network, xticks=range(len(rows)), xlim=(-0.5, len(rows) - 0.5), ylabel="test accuracy, %")
-        ax.set_xticks(range(len(rows)), [f"{row.normalizer}\nagainst\n{row.rival}" for row in rows], fontsize=8)
+        labels = [f"{row.normalizer}\nagainst\n{textwrap.fill(row.rival, 13)}" for row in rows]
+        ax.set_xticks(range(len(rows)), labels, fontsize=8)
         ax.grid(axis="y", alpha=0.3)
-        ax.legend(fontsize=9)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     figure.suptitle(f"{study.data}: ISBE and the loss's own gradient, {len(study.seeds)} seeds")
     return figure

@@ -63,7 +63,7 @@ def test_the_figure_shows_every_pair():
     assert [ax.get_title() for ax in figure.axes] == ["n1", "n2"]
     points = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "")]
     assert len(points) == 12 and np.isnan(points[-1].get_ydata()[0])
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["isbe", "the loss's gradient"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["isbe", "the loss's gradient"]
 
 
 def test_the_command(small, tmp_path, capsys, monkeypatch):
