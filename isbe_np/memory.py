@@ -21,7 +21,7 @@ class Memory:
     """Bytes that a training step holds at its peak, by what they are for; none is allocated again in later steps.
 
     parameters and their gradients; slots, what the optimizer remembers of each parameter; values of the nodes, with the batch;
-    errors, the gradients by them; work, what layers keep for themselves (bordered images, winners, taps).
+    errors, the gradients by them; work, what layers keep for themselves (bordered images, winners, taps, running means).
     """
 
     parameters: int
@@ -60,7 +60,7 @@ def _buffers(plan: Plan) -> tuple[int, int, int]:
     slots = list(plan.slots.values())
     values = _bytes([slot.value for slot in slots], seen)
     errors = _bytes([[slot.grad for slot in slots], scratch], seen)
-    return values, errors, _bytes([vars(step.work) for _, step, _, _ in plan.steps], seen)
+    return values, errors, _bytes([(step.work, step.state) for _, step, _, _ in plan.steps], seen)
 
 
 def _bytes(things: Any, seen: set[int]) -> int:

@@ -169,20 +169,45 @@ def _accuracy(given):
     nets = tuple(given.nets or ("n1",))
     for net in nets:
         nearest("--nets", net, tuple(NETWORKS))
-    found = accuracy(given.data, nets, seeds=range(given.seed, given.seed + given.seeds), epochs=given.epochs,
-                     data_dir=None if given.data_dir is None else str(given.data_dir), **_sweep_options(given))
+    found = accuracy(given.data, nets, threads=given.threads, **_trainings(given), **_cells(given))
     return found, found.text()
 
 
-def _sweep_options(given) -> dict:
+def _scaling(given):
+    from isbe_np.studies.scaling import scaling
+    found = scaling(seed=given.seed, threads=given.threads, **_cells(given))
+    return found, found.text()
+
+
+def _reductions(given):
+    from isbe_np.studies.reductions import reductions
+    found = reductions(given.data, **_trainings(given), **_cells(given))
+    return found, found.text()
+
+
+def _failures(given):
+    from isbe_np.studies.failures import failures
+    found = failures(given.data, **_trainings(given), **_cells(given))
+    return found, found.text()
+
+
+def _trainings(given) -> dict:
+    """Which trainings a study makes; epochs only where they are given."""
+    chosen = {"seeds": range(given.seed, given.seed + given.seeds), "data_dir": given.data_dir and str(given.data_dir)}
+    return chosen | ({} if given.epochs is None else {"epochs": given.epochs})
+
+
+def _cells(given) -> dict:
     """Where a study's cells are stored and where they run."""
-    executor = executors.dask(given.dask) if given.dask else executors.local(given.workers)
-    return {"folder": given.folder, "executor": executor, "threads": given.threads}
+    return {"folder": given.folder, "executor": executors.dask(given.dask) if given.dask else executors.local(given.workers)}
 
 
 # By name: what is asked, and what answers it with a result and its text.
 STUDIES = {"normalizers": ("which of them, with which loss, suit ISBE", _normalizers),
-           "accuracy": ("does ISBE reach what the loss's gradient reaches, paired by seed", _accuracy)}
+           "accuracy": ("does ISBE reach what the loss's gradient reaches, paired by seed", _accuracy),
+           "scaling": ("the head's time and memory as classes grow, by route", _scaling),
+           "reductions": ("mean and sum, at one learning rate and at one effective step", _reductions),
+           "failures": ("trainings made to fail, and what the diagnosis says", _failures)}
 
 
 def _study(given) -> int:

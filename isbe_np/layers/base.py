@@ -121,8 +121,7 @@ class Node:
 class Layer:
     """Base of all layers. A subclass says its shapes and parameters, and calls its kernels.
 
-    batch_last: True when its kernels want (C, H, W, N), False when they want (N, ...), None when either does; `Step.batch_last`
-        then says which it is.
+    batch_last: True when its kernels want (C, H, W, N), False when they want (N, ...), None when either does, as the step says.
     arity: number of inputs; None for two or more. view: its output is its input under another shape.
     """
 

@@ -5,11 +5,15 @@
 
 from isbe_np.plots.accuracy import accuracy_figure
 from isbe_np.plots.example import collapse_figure, explanation_figure, jacobian_figure, range_figure, routes_figure
+from isbe_np.plots.failures import failures_figure
 from isbe_np.plots.networks import activations_figure, confusion_figure, filters_figure, graph_figure
+from isbe_np.plots.reductions import reductions_figure
+from isbe_np.plots.scaling import scaling_figure
 from isbe_np.plots.studies import agreement_figure, cost_figure, paired_training_figure, timing_figure, training_figure
 
 __all__ = [
-    "accuracy_figure", "activations_figure", "agreement_figure", "collapse_figure", "confusion_figure", "cost_figure",
-    "explanation_figure", "filters_figure", "graph_figure", "jacobian_figure", "paired_training_figure", "range_figure",
-    "routes_figure", "timing_figure", "training_figure",
+    "accuracy_figure", "activations_figure", "agreement_figure", "collapse_figure", "confusion_figure",
+    "cost_figure", "explanation_figure", "failures_figure", "filters_figure", "graph_figure", "jacobian_figure",
+    "paired_training_figure", "range_figure", "reductions_figure", "routes_figure", "scaling_figure",
+    "timing_figure", "training_figure",
 ]

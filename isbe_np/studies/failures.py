@@ -1,0 +1,193 @@
+"""How does ISBE fail, and is it told? Trainings that are wrong on purpose, and what the training diagnosis says of each.
+
+The diagnosis stops a training whose scores or gradients are no longer finite, and names a likely cause. A failure is
+"recognised" where all seeds were stopped and the sentence names the cause that was put in, "misread" where it names another,
+and "silent" where some seed ran to its end. Beside the failures stand trainings that look like one and are right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from isbe_np.executors import Opener
+from isbe_np.kernels.finite import squared_norm
+from isbe_np.studies.small import CHANCE, images, perceptron
+from isbe_np.studies.sweep import sweep
+from isbe_np.studies.wrong import FAILURES, RATE
+from isbe_np.tables import table
+from isbe_np.training import SGD, train
+from isbe_np.training.diagnosis import LARGE
+
+MOMENTUM = 0.9
+ADVICE = "lower it tenfold"
+VANISHED = 1e-6  # norm of a gradient of which nothing is learnt
+
+
+@dataclass
+class Outcome:
+    """One of `FAILURES`, a list entry for each seed that was trained.
+
+    accuracy: on the test set in the end, None where training was stopped; trained: the same on the training set. norms: of
+    the gradient at each step. largest: score of all steps. diagnosis: the sentence, None where there was none. advised: test
+    accuracy at a tenth of the rate where the sentence advises that (None: not advised, or stopped again).
+    """
+
+    name: str
+    what: str
+    words: str
+    right: bool
+    accuracy: list[float | None]
+    trained: list[float | None]
+    norms: list[list[float]]
+    largest: list[float]
+    diagnosis: list[str | None]
+    advised: list[float | None]
+
+    @property
+    def verdict(self) -> str:
+        """"recognised", "misread" or "silent"; of what is right "learns" or "false alarm"."""
+        told = [sentence for sentence in self.diagnosis if sentence]
+        if self.right:
+            return "false alarm" if told else "learns"
+        if len(told) < len(self.diagnosis):
+            return "silent"
+        return "recognised" if all(self.words in sentence for sentence in told) else "misread"
+
+    @property
+    def signs(self) -> list[str]:
+        """What all seeds that ran to their end would have shown to a diagnosis that looked for it."""
+        ended = [k for k, sentence in enumerate(self.diagnosis) if not sentence]
+        shown = {f"scores above {LARGE:.0e}": [self.largest[k] > LARGE for k in ended],
+                 f"gradient below {VANISHED:.0e}": [max(self.norms[k], default=0.0) < VANISHED for k in ended],
+                 "training accuracy as of guessing": [(self.trained[k] or 0.0) <= 2 * CHANCE for k in ended]}
+        return [sign for sign, seeds in shown.items() if seeds and all(seeds)]
+
+    def reached(self) -> str:
+        """Mean ± sd of the test accuracy in per cent, of the seeds that ran to their end."""
+        ended = [100 * a for a in self.accuracy if a is not None]
+        return f"{np.mean(ended):.1f}" + (f" ± {np.std(ended, ddof=1):.1f}" if len(ended) > 1 else "") if ended else ""
+
+    def row(self) -> tuple:
+        """A line of the table: the gradient's norm at the first and the last step, means over seeds."""
+        first, last = (np.mean([norms[k] for norms in self.norms if norms] or [math.nan]) for k in (0, -1))
+        stops = [str(len(norms)) for norms, sentence in zip(self.norms, self.diagnosis, strict=True) if sentence]
+        norms = "" if math.isnan(first) else f"{first:.1e} to {last:.1e}"
+        return self.name, self.verdict, self.reached(), norms, f"{max(self.largest):.1e}", ", ".join(stops)
+
+    def told(self) -> str:
+        """What is wrong, and what the diagnosis says of it (the first seed that it stopped), or what it might see."""
+        sentence = next((sentence for sentence in self.diagnosis if sentence), "")
+        silent = f"No word. To be seen: {'; '.join(self.signs) or 'nothing but the accuracy'}."
+        return f"- {self.name} ({self.what}): {sentence or ('No word.' if self.right else silent)}"
+
+
+@dataclass
+class Failures:
+    """All outcomes, by name, and the sentences of cells that failed to run."""
+
+    data: str
+    batch_size: int
+    epochs: int
+    seeds: list[int]
+    outcomes: list[Outcome]
+    failed: dict[str, str]
+
+    def as_dict(self) -> dict:
+        """The same as plain lists and numbers, for JSON, with each verdict and the other signs."""
+        told = {outcome.name: {"verdict": outcome.verdict, "signs": outcome.signs} for outcome in self.outcomes}
+        return asdict(self) | {"outcomes": [asdict(outcome) | told[outcome.name] for outcome in self.outcomes]}
+
+    def text(self) -> str:
+        """A table, the diagnosis's sentences, and what follows."""
+        return "\n\n".join([
+            f"{self.data}; a perceptron, batches of {self.batch_size}, {self.epochs} epochs, SGD at {RATE:g} unless said "
+            f"otherwise with momentum {MOMENTUM:g}, seeds {', '.join(map(str, self.seeds))}",
+            table(("training", "diagnosis", "accuracy, %", "gradient norm", "largest score", "stopped at step"),
+                  [outcome.row() for outcome in self.outcomes], left=2),
+            "What is wrong, and what the diagnosis says\n\n" + "\n".join(outcome.told() for outcome in self.outcomes),
+            "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in self.conclusions())])
+
+    def conclusions(self) -> list[str]:
+        """What the numbers support, one sentence each."""
+        wrong, fine = ([o for o in self.outcomes if o.right is right] for right in (False, True))
+        by = {verdict: [o for o in wrong if o.verdict == verdict] for verdict in ("recognised", "misread", "silent")}
+        said = [f"Of {len(wrong)} failures {len(some)} {'is' if len(some) == 1 else 'are'} {verdict}: {_names(some)}."
+                for verdict, some in by.items()]
+        blamed = [o for o in wrong if any(ADVICE in (sentence or "") for sentence in o.diagnosis)]
+        if blamed:
+            again = [a for o in blamed for a in o.advised if a is not None]
+            said.append(f"Put down to too large a step: {_names(blamed)}. At a tenth of the rate, as the sentence advises, "
+                        + (f"none reaches more than {max(again):.1%}." if again else "all are stopped again."))
+        alarms = [o for o in fine if o.verdict == "false alarm"]
+        said.append(f"Of {len(fine)} trainings with nothing wrong the diagnosis blames: {_names(alarms)}.")
+        if by["silent"]:
+            said.append("It waits for what is not finite, and a bounded error often keeps all finite. Silent, but to be seen "
+                        f"by another sign: {_names(o for o in by['silent'] if o.signs)}; by nothing but the accuracy: "
+                        f"{_names(o for o in by['silent'] if not o.signs)}. With nothing wrong these signs would have blamed: "
+                        f"{_names(o for o in fine if o.signs)}.")
+        said.append("Measured on one small network and data set: what is silent here may overflow elsewhere, and the other way "
+                    "round.")
+        return said + [f"Not finished: {name}: {why}" for name, why in self.failed.items()]
+
+
+def _names(outcomes) -> str:
+    return ", ".join(outcome.name for outcome in outcomes) or "none"
+
+
+def failures(data: str = "digits", data_dir: str | None = None, train_images: int = 2000, test_images: int = 1000,
+             batch_size: int = 50, epochs: int = 6, seeds: Sequence[int] = (0, 1, 2), folder: Path | None = None,
+             executor: Executor | Opener | None = None, progress: bool = True) -> Failures:
+    """Train a perceptron in all the ways of `FAILURES`, and keep what the training diagnosis says."""
+    sizes = {"data": data, "data_dir": data_dir, "train_images": train_images, "test_images": test_images,
+             "batch_size": batch_size, "epochs": epochs}
+    cells = {(name, seed): f"failures {data} {name} seed {seed}" for name in FAILURES for seed in seeds}
+    found = sweep(failure_cell, {cell: {**sizes, "failure": name, "seed": seed} for (name, seed), cell in cells.items()},
+                  folder, executor, progress=progress)
+    outcomes = []
+    for name, failure in FAILURES.items():
+        answers = [found.answers[cells[name, seed]] for seed in seeds if cells[name, seed] in found.answers]
+        if answers:
+            outcomes.append(Outcome(name, failure.what, failure.words, failure.right,
+                                    **{part: [answer[part] for answer in answers] for part in answers[0]}))
+    return Failures(f"{data}: {train_images} training and {test_images} test images", batch_size, epochs, list(seeds),
+                    outcomes, found.failed)
+
+
+def failure_cell(data, data_dir, train_images, test_images, batch_size, epochs, failure, seed) -> dict:
+    """One training, and a second one at a tenth of the rate where the diagnosis advises that."""
+    wrong, given = FAILURES[failure], images(data, data_dir, train_images, test_images)
+
+    def once(rate: float):
+        net, optimizer = perceptron(given.x_train.shape[1:], seed), Watched(rate, momentum=MOMENTUM)
+        net.parameters()[-1].value[...] = wrong.bias
+        history = train(net, wrong.head(), given, epochs, batch_size, optimizer, seed, progress=False)
+        if history.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return history, optimizer
+
+    history, watched = once(wrong.rate)
+    advised = once(wrong.rate / 10)[0] if ADVICE in (history.diagnosis or "") else None
+    ended = not history.stopped
+    return {"accuracy": history.accuracy[-1] if ended else None, "trained": history.train_accuracy[-1] if ended else None,
+            "norms": watched.norms, "largest": watched.largest, "diagnosis": history.diagnosis,
+            "advised": advised.accuracy[-1] if advised and not advised.stopped else None}
+
+
+class Watched(SGD):
+    """SGD that remembers the gradient's norm at each step and the largest score of all."""
+
+    def __init__(self, *settings, **named):
+        super().__init__(*settings, **named)
+        self.norms: list[float] = []
+        self.largest = 0.0
+
+    def step(self, net):
+        self.norms.append(math.sqrt(squared_norm(net.grads)))
+        self.largest = max(self.largest, float(np.abs(net.value(net.names[net.nodes[-1]])).max()))
+        super().step(net)
