@@ -2,6 +2,7 @@
 
 import math
 
+import naive_attention
 import numpy as np
 
 
@@ -95,16 +96,42 @@ ACTIVATIONS = {
     "GELU": lambda x: x / 2 * (1 + np.reshape([math.erf(v / math.sqrt(2)) for v in x.flat], x.shape)),
     "Dropout": lambda x: x,
     "Flatten": lambda x: x.reshape(len(x), -1),
+    "GlobalAveragePool": lambda x: x.mean((2, 3)),
+    "MeanTokens": lambda x: x.mean(1),
 }
 # Where an activation has no derivative.
 CORNERS = {"ReLU": (0,), "LeakyReLU": (0,), "HardSigmoid": (-3, 3), "HardTanh": (-1, 1)}
 
 
+def normalized(x, scale, shift, mean, variance, eps):
+    """γ (x - μ) / √(v + ε) + β; whatever the axis, all four numbers of x's shape, or 1 along what they are the same for."""
+    return scale * (x - mean) / np.sqrt(variance + eps) + shift
+
+
+def patches(x, size):
+    """Squares of images x (N, C, H, W) as tokens, row by row."""
+    places = [(i, j) for i in range(0, x.shape[2], size) for j in range(0, x.shape[3], size)]
+    return np.stack([x[:, :, i:i + size, j:j + size].reshape(len(x), -1) for i, j in places], axis=1)
+
+
 def layer(layer, inputs, *parameters):
-    """What a layer makes of its inputs, batch first, when it is not training; parameters (weight, bias) or none."""
+    """What a layer makes of its inputs, batch first, when it is not training.
+
+    parameters : (weight, bias), (scale, shift), with batch norm's running (mean, variance) behind, or none.
+    """
     kind, x = type(layer).__name__, inputs[0]
-    if kind == "Dense":
+    if kind in ("Dense", "Projection"):
         return x @ parameters[0].T + parameters[1]
+    if kind == "BatchNorm":
+        return normalized(x, *(p[:, None, None] if x.ndim == 4 else p for p in parameters), layer.eps)
+    if kind == "LayerNorm":
+        return normalized(x, *parameters, x.mean(-1, keepdims=True), x.var(-1, keepdims=True), layer.eps)
+    if kind == "Attention":
+        return naive_attention.attention(x, layer.heads, layer.causal)[1]
+    if kind == "PositionEmbedding":
+        return x + parameters[0]
+    if kind == "Patches":
+        return patches(x, layer.size)
     if kind == "Conv2D":
         return conv2d(x, *parameters, layer.stride, layer.padding)
     if kind.endswith("Pool2D"):

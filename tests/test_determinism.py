@@ -30,16 +30,20 @@ several_threads = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason=
 
 
 def network(size, seed=0):
-    """Every kind of kernel that shares work: convolution, pooling, layouts, dense, activations."""
-    image = isbe.Input((2, 8, 8))
-    x = isbe.ReLU()(isbe.Conv2D(4, 3, padding=1)(image))
+    """Every kind of kernel that shares work: convolution, pooling, layouts, dense, activations, norms, attention."""
+    image, hidden = isbe.Input((2, 8, 8)), SIZES[size][1]
+    x = isbe.ReLU()(isbe.BatchNorm()(isbe.Conv2D(4, 3, padding=1)(image)))
+    means = isbe.Dense(hidden)(isbe.GlobalAveragePool()(x))
     x = isbe.Add()(isbe.MaxPool2D(2)(x), isbe.AveragePool2D(2)(x))
-    x = isbe.Dropout(0.2)(isbe.GELU()(isbe.Dense(SIZES[size][1])(isbe.Flatten()(x))))
+    tokens = isbe.PositionEmbedding()(isbe.Dense(8)(isbe.Patches(2)(image)))
+    tokens = isbe.Add()(tokens, isbe.MultiHeadSelfAttention(2)(isbe.LayerNorm()(tokens)))
+    x = isbe.Add()(isbe.Dense(hidden)(isbe.Flatten()(x)), means, isbe.Dense(hidden)(isbe.MeanTokens()(tokens)))
+    x = isbe.Dropout(0.2)(isbe.GELU()(isbe.BatchNorm()(x)))
     return isbe.Graph(image, isbe.Dense(5)(x), seed=seed)
 
 
 def trained(size, seed=0):
-    """Hash of the parameters after `STEPS` steps on random images, one batch after another."""
+    """Hash of the parameters, and of what batch norm remembers, after `STEPS` steps on random images."""
     net, head, optimizer = network(size, seed), isbe.Head("softmax"), isbe.SGD(0.05, momentum=0.9)
     random = np.random.default_rng(seed)
     images = random.random((4, SIZES[size][0], 2, 8, 8), np.float32)
@@ -49,7 +53,7 @@ def trained(size, seed=0):
         net.backward(head.backward(labels[step % 4]))
         optimizer.step(net)
     assert np.isfinite(net.values).all()
-    return hashlib.sha256(net.values.tobytes()).hexdigest()
+    return hashlib.sha256(b"".join(array.tobytes() for array in (net.values, *net.state().values()))).hexdigest()
 
 
 def in_a_process(size, **settings):
@@ -129,7 +133,7 @@ import hashlib
 import numpy as np
 import isbe_np as isbe
 net = isbe.Sequential((1, 12, 12), isbe.Conv2D(5, 3), isbe.ReLU(), isbe.MaxPool2D(2), isbe.Conv2D(6, 3, padding=1),
-                      isbe.Flatten(), isbe.Dense(30), isbe.ReLU(), isbe.Dense(10), seed=3)
+                      isbe.BatchNorm(), isbe.Flatten(), isbe.LayerNorm(), isbe.Dense(30), isbe.ReLU(), isbe.Dense(10), seed=3)
 for N in (3, 130):
     x, head = np.random.default_rng(N).random((N, 1, 12, 12), np.float32), isbe.Head()
     net.backward(head.error(net.forward(x, training=True), np.arange(N) % 10))

@@ -38,11 +38,21 @@ print(memory("VmHWM") - before - x.nbytes, net.memory({N}).total)
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes hours without the compiler")
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from Linux's /proc")
-@pytest.mark.parametrize("net, N", [("n1", 256), ("n1", 700), ("lenet5", 1000), ("n0", 4000)])
+@pytest.mark.parametrize("net, N", [("n1", 256), ("n1", 700), ("lenet5", 1000), ("n0", 4000), ("n2", 300), ("resnet", 300),
+                                    ("transformer", 400)])
 def test_the_prediction_is_the_peak(net, N):
     run = subprocess.run([sys.executable, "-c", MEASURED.format(net=net, N=N)], capture_output=True, text=True, check=True)
     measured, predicted = map(int, run.stdout.split())
     assert measured == pytest.approx(predicted, rel=0.15)
+
+
+def test_what_a_layer_remembers_is_counted_once():
+    """Beside what batch norm keeps in each of its two places: three numbers a channel forward and two backward, in float64."""
+    first, layer, C = isbe.Input((1000,)), isbe.BatchNorm(), 1000
+    net = isbe.Graph(first, layer(isbe.Tanh()(layer(first))))
+    state = sum(array.nbytes for array in net.state().values())
+    assert state == 8 * C and net.memory(2).work == pytest.approx(2 * (3 + 2) * 8 * C + state, abs=500)
+    assert net.memory(2000).work == net.memory(1000).work
 
 
 def test_beyond_what_is_counted_it_goes_on_growing_evenly():

@@ -7,21 +7,24 @@ import isbe_np as isbe
 
 LAYERS = [isbe.Conv2D(3, 3, padding=1), isbe.Conv2D(5, (2, 3), stride=2), isbe.MaxPool2D(3, stride=1, padding=1),
           isbe.MaxPool2D(2), isbe.AveragePool2D(3, stride=2, padding=1), isbe.Flatten(), isbe.ReLU(), isbe.LeakyReLU(0.2),
-          isbe.Sigmoid(), isbe.Tanh(), isbe.HardSigmoid(), isbe.HardTanh(), isbe.GELU(), isbe.Dropout(0.5)]
+          isbe.Sigmoid(), isbe.Tanh(), isbe.HardSigmoid(), isbe.HardTanh(), isbe.GELU(), isbe.Dropout(0.5),
+          isbe.BatchNorm(), isbe.LayerNorm(), isbe.GlobalAveragePool(), isbe.Patches(1)]
+OF_TOKENS = [isbe.LayerNorm(), isbe.PositionEmbedding(), isbe.MeanTokens(), isbe.Dense(3), isbe.MultiHeadSelfAttention(2)]
 
 
 def network(layer):
     """`layer` behind a convolution; its value has two readers, so that its gradient is added up."""
     image = isbe.Input((2, 5, 6))
-    first = layer(isbe.Conv2D(2, 3, padding=1, name="before")(image))
+    before = isbe.Conv2D(2, 3, padding=1, name="before")(image)
+    first = layer(isbe.Patches(1)(before) if layer in OF_TOKENS else before)
     both = isbe.Add()(first, isbe.Tanh()(first))
     flat = both if len(both.shape) == 1 else isbe.Flatten()(both)
     return isbe.Graph(image, isbe.Dense(3)(flat), seed=1, dtype=np.float64)
 
 
-def passes(net, x, error, **options):
+def passes(net, x, error, training=False, **options):
     """Scores and all gradients of one forward and one backward pass."""
-    scores = net.forward(x)
+    scores = net.forward(x, training)
     dx = net.backward(error, **options)
     return [scores, net.grads.copy(), *([] if dx is None else [dx])]
 
@@ -31,18 +34,22 @@ def same(one, other):
     return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+@pytest.mark.parametrize("layer", LAYERS + OF_TOKENS, ids=repr)
 def test_a_pass_forgets_the_one_before(layer, random):
-    """After another batch, another error and other weights, the results are those of a fresh graph."""
+    """After another batch, another error and other weights, the results are those of a fresh graph.
+
+    In training, but for dropout, which then draws on from where it was; what batch norm remembers is for evaluation alone.
+    """
+    options = {"training": not isinstance(layer, isbe.Dropout), "input_gradient": True}
     x, z = random.normal(size=(2, 3, 2, 5, 6))
     error, other = random.normal(size=(2, 3, 3))
     used, fresh = network(layer), network(layer)
     kept = used.values.copy()
     used.values[...] = random.normal(size=kept.size)
-    passes(used, z, other, input_gradient=True)
+    passes(used, z, other, **options)
     used.values[...] = kept
-    assert same(passes(used, x, error, input_gradient=True), passes(fresh, x, error, input_gradient=True))
-    assert same(passes(used, x, error, input_gradient=True), passes(fresh, x, error, input_gradient=True))
+    assert same(passes(used, x, error, **options), passes(fresh, x, error, **options))
+    assert same(passes(used, x, error, **options), passes(fresh, x, error, **options))
 
 
 @pytest.mark.parametrize("value", ["none", "all"])

@@ -113,6 +113,13 @@ def test_a_new_batch_norm_gives_mean_0_and_deviation_1(shape, dtype, random, ass
     assert_close(isbe.Sequential(shape, BatchNorm(), dtype=dtype).forward(x), wide / np.sqrt(1 + 1e-5))
 
 
+@pytest.mark.parametrize("layer, axis", [(BatchNorm(eps=0.5), 0), (LayerNorm(eps=0.5), 1)], ids=repr)
+def test_eps_is_the_layers_own(layer, axis, dtype, random, assert_close):
+    x = random.normal(size=(6, 5)).astype(dtype)
+    y, wide = isbe.Sequential((5,), layer, dtype=dtype).forward(x, training=True), np.float64(x)
+    assert_close(y, (wide - wide.mean(axis, keepdims=True)) / np.sqrt(wide.var(axis, keepdims=True) + 0.5))
+
+
 def test_running_statistics_follow_the_batches(dtype, random, assert_close):
     net = isbe.Sequential((3, 2, 2), BatchNorm(momentum=0.25), dtype=dtype)
     state = net.state()

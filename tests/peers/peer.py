@@ -15,11 +15,13 @@ DRAWS = {
     "Dense": 80, "Conv2D": 150, "MaxPool2D": 100, "AveragePool2D": 100, "GlobalAveragePool": 30, "Flatten": 25, "Add": 40,
     "Dropout": 25,
     "ReLU": 30, "LeakyReLU": 30, "Sigmoid": 30, "Tanh": 30, "HardSigmoid": 30, "HardTanh": 30, "GELU": 30,
+    "BatchNorm": 60, "LayerNorm": 60, "MultiHeadSelfAttention": 40, "Dense of tokens": 20, "Embedding": 30, "Patches": 20,
+    "MeanTokens": 20, "patch transformer": 8, "causal model": 8,
     "softmax, labels": 60, "softmax, soft targets": 60, "softmax, label smoothing": 40, "softmax, unnormalised targets": 40,
     "softmax, dilation and relocation": 40, "sigmoid": 60, "tanh": 50, "hardsigmoid": 50, "hardtanh": 50, "identity": 50,
     "squared error": 60,
     "SGD": 30, "momentum": 30, "Nesterov": 30, "Adam": 40, "AdamW": 40,
-    "n0": 8, "n1": 6, "lenet5": 12,
+    "n0": 8, "n1": 6, "lenet5": 12, "n2": 8, "resnet": 8, "transformer": 8,
 }
 # (operation, dtype) -> [configurations, largest difference]
 LEDGER: dict[tuple[str, str], list] = {}

@@ -12,9 +12,6 @@ from isbe_np.layers.tokens import MeanTokens, Patches
 
 pytestmark = pytest.mark.peers
 
-peer.DRAWS |= {"MultiHeadSelfAttention": 40, "Dense of tokens": 20, "Embedding": 30, "Patches": 20, "MeanTokens": 20,
-               "patch transformer": 8, "causal model": 8}
-
 
 def attend(torch, x, heads, causal, w, b, w_out, b_out):
     """PyTorch's own attention, between two of its linear maps."""

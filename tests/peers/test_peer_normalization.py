@@ -8,7 +8,6 @@ import isbe_np as isbe
 from isbe_np.layers.normalization import BatchNorm, LayerNorm
 
 pytestmark = pytest.mark.peers
-peer.DRAWS |= {"BatchNorm": 60, "LayerNorm": 60}
 
 
 def whole(random, least, most):
