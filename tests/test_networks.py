@@ -1,5 +1,6 @@
 """Residual networks, transformers and the model of characters: their shapes, what depends on what, and that they learn."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -74,6 +75,7 @@ def texts(count, random):
     return tokens[:, :-1].astype(np.float32), tokens[:, 1:]
 
 
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="trains a transformer, which takes a minute in plain Python")
 @pytest.mark.parametrize("route", isbe.ROUTES)
 def test_characters_learn_by_every_route(route):
     random = np.random.default_rng(1)
