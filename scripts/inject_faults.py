@@ -552,8 +552,8 @@ FAULTS = {
         ("a reply of any length is read", "if length > (most if kind == b\"A\" else TOLD):", "if length > 2**63:"),
         ("the grader's variables go in", 'env={"OPENBLAS', 'env={**os.environ, "OPENBLAS'),
         ("its folder is left", "shutil.rmtree(self.folder, ignore_errors=True)", "pass"),
-        ("later calls have the first one's time", "self.limits.call if self._calls else self.limits.first",
-         "10 * self.limits.first"),
+        ("later calls have the first one's time", "self.limits.call if self._called else self.limits.first",
+         "self.limits.first"),
     ],
     ("classroom/reach.py", "tests/classroom/test_sandbox.py"): [
         ("the package can be read", '"/dev/null", "/dev/zero"', 'str(Path(__file__).parents[1]), "/dev/null", "/dev/zero"'),

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,14 @@ def die_once(x, folder):
     if x == 5 or (x == 2 and not mark.exists()):
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def slow_beside_a_killer(x):
+    """Task 5 kills its worker at once; the others are still under way then."""
+    if x == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.4)
     return x
 
 
@@ -57,6 +66,11 @@ def test_a_dead_worker_is_replaced_and_a_task_that_kills_it_is_known_for_it(tmp_
     jobs = {x: (x, str(tmp_path)) for x in range(8)}
     found = {key: (result, type(error).__name__) for key, result, error in spread(die_once, jobs, local(2))}
     assert found == {x: (x, "NoneType") if x != 5 else (None, "BrokenProcessPool") for x in range(8)}
+
+
+def test_tasks_that_were_under_way_are_not_lost_to_another_that_kills():
+    found = {key: result for key, result, _ in spread(slow_beside_a_killer, tasks(5, 1, 2), local(2))}
+    assert found == {"task 5": None, "task 1": 1, "task 2": 2}
 
 
 def test_an_executor_that_cannot_be_replaced_is_tried_as_often_and_no_more(tmp_path):

@@ -87,7 +87,7 @@ class Sandbox:
         os.set_blocking(self.into, False)  # the process has the other ends, and could empty, fill or shrink a pipe
         os.set_blocking(self.out, False)  # between our looking and our reading or writing
         self.walls: dict[str, bool] = {}
-        self._calls = 0
+        self._called, self._allowed = False, 0.0  # whether there was a first call; seconds for what is waited for
         try:
             self._start(given)
         except BaseException as fault:
@@ -103,7 +103,8 @@ class Sandbox:
         self.close()
 
     def _start(self, given: dict) -> None:
-        deadline = time.monotonic() + self.limits.start
+        self._allowed = self.limits.start
+        deadline = time.monotonic() + self._allowed
         self._write((json.dumps(given) + "\n").encode(), deadline, "start")
         kind, body = self._frame(deadline, "start", TOLD)
         if kind != b"W":  # before the submission is read, so that this is the machine's fault
@@ -115,11 +116,10 @@ class Sandbox:
 
     def call(self, arguments) -> tuple[list, float]:
         """The arrays that the function returns for `arguments`, and the seconds until they were here, by this side's clock."""
-        allowed = self.limits.call if self._calls else self.limits.first
-        self._calls += 1
-        begun = time.monotonic()
-        self._write(wire.frame(b"C", wire.pack_arguments(arguments)), begun + allowed, "answer")
-        kind, body = self._frame(begun + allowed, "answer", self.limits.reply)
+        self._allowed = self.limits.call if self._called else self.limits.first
+        self._called, begun = True, time.monotonic()
+        self._write(wire.frame(b"C", wire.pack_arguments(arguments)), begun + self._allowed, "answer")
+        kind, body = self._frame(begun + self._allowed, "answer", self.limits.reply)
         seconds = time.monotonic() - begun
         if kind == b"E":
             raise Failed(_text(body))
@@ -189,9 +189,8 @@ class Sandbox:
             raise self._late(what)
 
     def _late(self, what: str) -> Stopped:
-        allowed = self.limits.start if what == "start" else self.limits.first if self._calls <= 1 else self.limits.call
-        return Stopped("time limit", f"No {'start' if what == 'start' else 'answer'} within {allowed:g} s; the process was "
-                                     "stopped. Is there a loop that does not end?")
+        return Stopped("time limit", f"No {what} within {self._allowed:g} s; the process was stopped. Is there a loop that "
+                                     "does not end?")
 
     def _ended(self) -> Stopped:
         try:

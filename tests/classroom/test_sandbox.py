@@ -26,7 +26,7 @@ def test_arrays_numbers_and_tuples_come_back():
 
 def test_the_first_call_has_its_own_time():
     source = "n = 0\ndef f(x):\n    global n\n    n += 1\n    while n > 1: pass\n    return x"
-    with Sandbox(source, "f", limits=Limits(start=10, first=10, call=0.5)) as sandbox:
+    with Sandbox(source, "f", limits=Limits(start=10, first=2, call=0.5)) as sandbox:
         assert sandbox.call([1.0])[0] == [1.0]
         with pytest.raises(Stopped, match=r"No answer within 0\.5 s"):
             sandbox.call([1.0])
@@ -135,7 +135,8 @@ def test_the_walls_hold(attempt):
 
 
 @linux
-@pytest.mark.parametrize("attempt", ["os.chmod('/nowhere', 0)", "os.chown('/nowhere', 0, 0)", "os.utime('/nowhere', (0, 0))",
+@pytest.mark.parametrize("attempt", ["os.fork()", "os.chmod('/nowhere', 0)", "os.chmod('/nowhere', 0, dir_fd=0)",
+                                     "os.chown('/nowhere', 0, 0)", "os.utime('/nowhere', (0, 0))",
                                      "resource.prlimit(2**22 - 1, resource.RLIMIT_CPU)", "os.kill(2**22 - 1, 0)"])
 def test_calls_are_refused_before_the_kernel_looks_for_their_object(attempt):
     # What user "nobody" may not do anyhow, the owner of the files could.
