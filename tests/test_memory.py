@@ -41,7 +41,9 @@ print(memory("VmHWM") - before - x.nbytes, net.memory({N}).total)
 @pytest.mark.parametrize("net, N", [("n1", 256), ("n1", 700), ("lenet5", 1000), ("n0", 4000), ("n2", 300), ("resnet", 300),
                                     ("transformer", 400)])
 def test_the_prediction_is_the_peak(net, N):
-    run = subprocess.run([sys.executable, "-c", MEASURED.format(net=net, N=N)], capture_output=True, text=True, check=True)
+    # The second process finds all kernels compiled: the compiler leaves behind memory that would count.
+    for _ in range(2):
+        run = subprocess.run([sys.executable, "-c", MEASURED.format(net=net, N=N)], capture_output=True, text=True, check=True)
     measured, predicted = map(int, run.stdout.split())
     assert measured == pytest.approx(predicted, rel=0.15)
 
