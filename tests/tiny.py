@@ -1,6 +1,7 @@
 """Data and networks so small that a training takes milliseconds, and not much longer without the compiler."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -52,3 +53,24 @@ def study(monkeypatch):
         monkeypatch.setitem(RECIPES, name, Recipe(epochs=2, batch_size=6, learning_rate=0.1, weight_decay=0.0))
     monkeypatch.setattr(compare, "AGREE", ("tiny", "linear"))
     monkeypatch.setattr(compare, "HEADS", ((4, 3, 2), (4, 6, 2)))
+
+
+@functools.cache
+def little(data, data_dir, train, test, dtype="float32"):
+    """Digits of 4 x 4 pixels, each 7 times the mean of 7 x 7, so that an image is about as long as before."""
+    full = isbe.datasets.load(data, data_dir, np.dtype(dtype), train=train, test=test)
+    x_train, x_test = (7 * x.reshape(-1, 1, 4, 7, 4, 7).mean(axis=(3, 5)) for x in (full.x_train, full.x_test))
+    return dataclasses.replace(full, x_train=x_train, x_test=x_test)
+
+
+def few_units(image, seed, dtype="float32"):
+    """The perceptron of quick studies, with 12 hidden units."""
+    from isbe_np.studies.small import perceptron
+
+    return perceptron(image, seed, dtype, hidden=12)
+
+
+def perceptrons(monkeypatch, study):
+    """Let a study that trains perceptrons take little images and few units, so that it is short without the compiler too."""
+    monkeypatch.setattr(study, "images", little)
+    monkeypatch.setattr(study, "perceptron", few_units)

@@ -13,6 +13,7 @@ import secrets
 import sys
 from collections.abc import Hashable
 from concurrent.futures import Executor
+from functools import lru_cache
 from pathlib import Path
 
 from tqdm import tqdm
@@ -79,7 +80,13 @@ def grade(assignment: Assignment, place: Path, out: Path, seed: int | None = Non
 
 def _grade_one(name: str, files: dict[str, str], source: str, settings: Settings) -> dict:
     """In a worker: plain data in and out, so that workers need not share a disk."""
-    return grade_source(from_files(name, files), source, settings=settings).as_dict()
+    return grade_source(_assignment(name, tuple(files.items())), source, settings=settings).as_dict()
+
+
+@lru_cache(maxsize=1)
+def _assignment(name: str, files: tuple[tuple[str, str], ...]) -> Assignment:
+    """Kept for a worker's next submission, so that the solution's kernels are compiled once."""
+    return from_files(name, dict(files))
 
 
 def _seed(out: Path, assignment: Assignment, given: int | None) -> int:

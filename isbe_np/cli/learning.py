@@ -75,7 +75,7 @@ def add(commands) -> None:
 
     study = commands.add_parser("study", help="answer one question by measuring")
     study.add_argument("name", metavar="NAME", help="; ".join(f"{name}: {what}" for name, (what, _) in STUDIES.items()))
-    add_data(study, "digits")
+    add_data(study, "digits", waiver=False)
     study.add_argument("--nets", nargs="+", metavar="NET", help=f"networks, of {', '.join(NETWORKS)} (the study's own)")
     study.add_argument("--seeds", type=count, default=3, metavar="N", help="how many seeds, from --seed on (%(default)s)")
     study.add_argument("--epochs", type=count, help="of each training (the network's recipe)")

@@ -72,7 +72,7 @@ class AccuracyStudy:
         return "\n\n".join([*lines, *(f"{name} failed: {why}" for name, why in self.failed.items())])
 
 
-def accuracy(data: str = "digits", nets: Sequence[str] = ("n1",), normalizers: Sequence[str] = NORMALIZERS,
+def accuracy(data: str = "digits", nets: Sequence[str] = ("n1",), *, normalizers: Sequence[str] = NORMALIZERS,
              seeds: Sequence[int] = (0, 1, 2), epochs: int | None = None, data_dir: str | None = None,
              folder: Path | None = None, executor: Executor | Opener | None = None, threads: int = 1,
              progress: bool = True) -> AccuracyStudy:

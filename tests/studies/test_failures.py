@@ -1,17 +1,15 @@
 """Failures: each is what it says it is, what the diagnosis makes of it, and words that hide nothing."""
 
-import dataclasses
-import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tiny
 
 import isbe_np as isbe
 from isbe_np.studies import failures as study
 from isbe_np.studies.failures import FAILURES, Failures, Outcome, failure_cell, failures
-from isbe_np.studies.small import perceptron
 from isbe_np.studies.sweep import file_name
 from isbe_np.studies.wrong import RATE, Failure
 
@@ -21,23 +19,10 @@ LABELS = np.array([0, 2])
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered:RuntimeWarning")
 
 
-@functools.cache
-def little(data, data_dir, train, test, dtype="float32"):
-    """Digits of 4 x 4 pixels, each 7 times the mean of 7 x 7, so that an image is about as long as before."""
-    full = isbe.datasets.load(data, data_dir, np.dtype(dtype), train=train, test=test)
-    x_train, x_test = (7 * x.reshape(-1, 1, 4, 7, 4, 7).mean(axis=(3, 5)) for x in (full.x_train, full.x_test))
-    return dataclasses.replace(full, x_train=x_train, x_test=x_test)
-
-
-def few_units(image, seed, dtype="float32"):
-    return perceptron(image, seed, dtype, hidden=12)
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Trainings that are short without the compiler too."""
-    monkeypatch.setattr(study, "images", little)
-    monkeypatch.setattr(study, "perceptron", few_units)
+    tiny.perceptrons(monkeypatch, study)
 
 
 def error(name):
@@ -105,7 +90,7 @@ def test_units_that_are_dead_get_no_gradient():
 
 def test_a_watched_optimizer_is_sgd():
     told = cell("softmax")
-    net, data = few_units((1, 4, 4), 0), little("digits", None, 60, 40)
+    net, data = tiny.few_units((1, 4, 4), 0), tiny.little("digits", None, 60, 40)
     history = isbe.train(net, isbe.Head(), data, 2, 20, isbe.SGD(RATE, momentum=0.9), 0, progress=False)
     assert told["accuracy"] == history.accuracy[-1] and told["trained"] == history.train_accuracy[-1]
     assert np.reshape(told["norms"], (2, 3)).mean(axis=1) == pytest.approx(history.gradient_norm)

@@ -1,17 +1,16 @@
 """Reductions: what is equal to rounding and what is not, runs beside each other seed by seed, and honest words."""
 
 import dataclasses
-import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tiny
 
 import isbe_np as isbe
 from isbe_np.studies import reductions as study
 from isbe_np.studies.reductions import PAIRS, Reductions, Run, apart_cell, reductions, training_cell
-from isbe_np.studies.small import perceptron
 from isbe_np.studies.sweep import file_name
 
 SIZES = {"train_images": 60, "test_images": 40, "batch_size": 20, "epochs": 1}
@@ -19,23 +18,10 @@ UNEQUAL = {"SGD, sum at η", "SGD, sum at η/N, weight decay λ", "SGD, sum at �
            "Adam, sum at η, ε 10⁴ times", "Adam, sum at η, εN, weight decay λ"}
 
 
-@functools.cache
-def little(data, data_dir, train, test, dtype="float32"):
-    """Digits of 4 x 4 pixels, each 7 times the mean of 7 x 7, so that an image is about as long as before."""
-    full = isbe.datasets.load(data, data_dir, np.dtype(dtype), train=train, test=test)
-    x_train, x_test = (7 * x.reshape(-1, 1, 4, 7, 4, 7).mean(axis=(3, 5)) for x in (full.x_train, full.x_test))
-    return dataclasses.replace(full, x_train=x_train, x_test=x_test)
-
-
-def few_units(image, seed, dtype="float32"):
-    return perceptron(image, seed, dtype, hidden=12)
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Trainings that are short without the compiler too."""
-    monkeypatch.setattr(study, "images", little)
-    monkeypatch.setattr(study, "perceptron", few_units)
+    tiny.perceptrons(monkeypatch, study)
 
 
 @pytest.fixture
@@ -56,9 +42,9 @@ def test_what_is_equal_to_rounding_and_what_is_not(monkeypatch, name):
 
 
 def test_none_is_sum_to_the_bit():
-    data, values = little("digits", None, 60, 40), []
+    data, values = tiny.little("digits", None, 60, 40), []
     for reduction in ("none", "sum"):
-        net = few_units((1, 4, 4), 3)
+        net = tiny.few_units((1, 4, 4), 3)
         isbe.train(net, isbe.Head(reduction=reduction), data, 1, 20, isbe.SGD(1e-3, momentum=0.9), progress=False)
         values.append(net.values)
     assert np.array_equal(*values)
@@ -67,8 +53,8 @@ def test_none_is_sum_to_the_bit():
 def test_a_cell_trains_with_its_reduction_and_settings():
     sizes = {"data": "digits", "data_dir": None, **SIZES, "normalizer": "tanh", "seed": 2}
     told = training_cell(**sizes, kind="SGD", reduction="sum", settings={"learning_rate": 0.004})
-    net = few_units((1, 4, 4), 2)
-    history = isbe.train(net, isbe.Head("tanh", reduction="sum"), little("digits", None, 60, 40), 1, 20,
+    net = tiny.few_units((1, 4, 4), 2)
+    history = isbe.train(net, isbe.Head("tanh", reduction="sum"), tiny.little("digits", None, 60, 40), 1, 20,
                          isbe.SGD(0.004, momentum=0.9), 2, progress=False)
     assert told == {"accuracy": history.accuracy[0], "steps": 3, "diagnosis": None}
     assert training_cell(**sizes, kind="Adam", reduction="mean", settings={"learning_rate": 0.01, "epsilon": 1.0}) != told
