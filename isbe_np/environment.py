@@ -14,8 +14,8 @@ import numpy as np
 from isbe_np.kernels import jit
 
 
-def describe() -> dict:
-    """Versions, machine and settings as plain text and numbers, for printing and for JSON."""
+def describe(paths: bool = True) -> dict:
+    """Versions, machine and settings as plain text and numbers, for printing and for JSON; `paths`: folders too."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "isbe_np": _version("isbe_np"),
@@ -32,7 +32,7 @@ def describe() -> dict:
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip() + " (no kernel here uses it)",
         "jit": not jit.SETTINGS.DISABLE_JIT,
         "boundscheck": bool(jit.SETTINGS.BOUNDSCHECK),
-        "jit_cache": _cache(),
+        **({"jit_cache": _cache()} if paths else {}),
     }
 
 

@@ -100,7 +100,7 @@ def cluster():
     """A real scheduler and two worker processes, on this machine alone."""
     distributed = pytest.importorskip("distributed", reason="the extra [distributed] is not installed")
     with distributed.LocalCluster(
-        2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
     ) as cluster:
         yield cluster.scheduler_address
 

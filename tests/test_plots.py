@@ -70,7 +70,7 @@ FIGURES = {
     "explanation": lambda: plots.explanation_figure(explain([200, 0, 0], 1, dtype="float32")),
     "range": lambda: plots.range_figure(),
     "paired": lambda: plots.paired_training_figure(ARMS),
-    "timing": lambda: plots.timing_figure(TIMES, "a step"),
+    "times": lambda: plots.times_figure(TIMES, "a step"),
     "confusion": lambda: plots.confusion_figure(TRUE, PREDICTED),
     "filters": lambda: plots.filters_figure(small_net(), "conv2d_1"),
     "filters of channels": lambda: plots.filters_figure(small_net(), "conv2d_2"),
@@ -295,7 +295,7 @@ def test_trainings_that_are_no_pairs_are_refused(arms):
 
 
 def test_times_are_medians_with_intervals_in_a_unit_that_can_be_read():
-    ax, = FIGURES["timing"]().axes
+    ax, = FIGURES["times"]().axes
     assert "ms" in ax.get_xlabel() and [label.get_text() for label in ax.get_yticklabels()] == ["isbe", "fused"]
     medians = [float(bar.lines[0].get_xdata()[0]) for bar in ax.containers]
     assert medians == pytest.approx([2, 3]) and len(ax.lines[0].get_xdata()) == 21
@@ -307,7 +307,7 @@ def test_times_are_medians_with_intervals_in_a_unit_that_can_be_read():
 
 @pytest.mark.parametrize(("seconds", "unit"), [(5e-10, "ns"), (5e-8, "ns"), (5e-6, "µs"), (5e-4, "µs"), (5e-3, "ms"), (5, "s")])
 def test_the_unit_of_times(seconds, unit):
-    ax, = plots.timing_figure({"a": np.full(3, seconds), "b": np.full(1, 2 * seconds)}).axes
+    ax, = plots.times_figure({"a": np.full(3, seconds), "b": np.full(1, 2 * seconds)}).axes
     assert f", {unit}:" in ax.get_xlabel()
     drawn(ax.figure)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -53,6 +54,17 @@ def study(monkeypatch):
         monkeypatch.setitem(RECIPES, name, Recipe(epochs=2, batch_size=6, learning_rate=0.1, weight_decay=0.0))
     monkeypatch.setattr(compare, "AGREE", ("tiny", "linear"))
     monkeypatch.setattr(compare, "HEADS", ((4, 3, 2), (4, 6, 2)))
+
+
+class Here:
+    """Opens an executor that runs in this process, where what a test has patched is known."""
+
+    def __enter__(self):
+        self.pool = ThreadPoolExecutor(1)
+        return self.pool
+
+    def __exit__(self, *fault):
+        self.pool.shutdown()
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from isbe_np.cli.options import (
 )
 from isbe_np.environment import describe
 from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES, Head
+from isbe_np.kernels.threads import threads
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, train
 from isbe_np.training.recipes import RECIPES, augmentation
@@ -74,15 +75,17 @@ def add(commands) -> None:
     add_json(explainer, _explain)
 
     study = commands.add_parser("study", help="answer one question by measuring")
-    study.add_argument("name", metavar="NAME", help="; ".join(f"{name}: {what}" for name, (what, _) in STUDIES.items()))
-    add_data(study, "digits", waiver=False)
+    study.add_argument("name", metavar="NAME", help="; ".join(f"{name}: {what}" for name, (what, *_) in STUDIES.items()))
+    add_data(study, None)
     study.add_argument("--nets", nargs="+", metavar="NET", help=f"networks, of {', '.join(NETWORKS)} (the study's own)")
-    study.add_argument("--seeds", type=count, default=3, metavar="N", help="how many seeds, from --seed on (%(default)s)")
+    study.add_argument("--normalizers", nargs="+", metavar="NAME", help="of those of the study (all)")
+    study.add_argument("--batches", nargs="+", type=count, metavar="N", help="batch sizes (the study's own)")
+    study.add_argument("--seeds", type=count, metavar="N", help="how many seeds, from --seed on (3)")
     study.add_argument("--epochs", type=count, help="of each training (the network's recipe)")
     study.add_argument("--folder", type=Path, metavar="DIR", help="where cells are stored at once, and found when it goes on")
     study.add_argument("--workers", type=count, default=1, metavar="N", help="processes side by side (%(default)s)")
     study.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster instead, such as tcp://10.0.0.5:8786")
-    study.add_argument("--threads", type=count, default=1, metavar="N", help="of each process, for kernels (%(default)s)")
+    study.add_argument("--threads", type=count, metavar="N", help="of each process, for kernels (1; timing: all cores)")
     study.add_argument("--out", type=Path, metavar="DIR", help="folder for a PNG figure")
     add_common(study, _study)
 
@@ -110,8 +113,8 @@ def _compare(given) -> int:
     if any(twin.history.stopped == "interrupted" for twin in found.twins):
         return INTERRUPTED
     for twin in found.twins:
-        if twin.history.diagnosis:
-            print(f"isbe compare: by route {twin.route}: {twin.history.diagnosis}", file=sys.stderr)
+        if told := twin.history.diagnosis or twin.history.warning:
+            print(f"isbe compare: by route {twin.route}: {told}", file=sys.stderr)
     return 0 if all(a.within for a in found.agreements) and not any(t.history.stopped for t in found.twins) else 1
 
 
@@ -133,6 +136,8 @@ def _train(given) -> int:
     if history.stopped == "diverged":
         print(history.diagnosis, file=sys.stderr)
         return 1
+    if history.warning:
+        print(history.warning, file=sys.stderr)
     reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
     print(f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
           + (", interrupted" if history.stopped else ""))
@@ -165,35 +170,50 @@ def _normalizers(given):
 
 
 def _accuracy(given):
-    from isbe_np.studies.accuracy import accuracy
+    from isbe_np.studies.accuracy import RIVAL, accuracy
     nets = tuple(given.nets or ("n1",))
     for net in nets:
         nearest("--nets", net, tuple(NETWORKS))
-    found = accuracy(given.data, nets, threads=given.threads, **_trainings(given), **_cells(given))
+    found = accuracy(given.data or "digits", nets, normalizers=tuple(given.normalizers or RIVAL),
+                     verify=not given.unverified, threads=given.threads or 1, **_trainings(given), **_cells(given))
+    return found, found.text()
+
+
+def _timing(given):
+    from isbe_np.studies.timing import BATCHES, NETS, timing
+    found = timing(given.nets or NETS, given.batches or BATCHES, seed=given.seed, threads=given.threads or threads(),
+                   **_cells(given))
+    return found, found.text()
+
+
+def _data(given):
+    from isbe_np.studies.data import data
+    found = data(given.data and [given.data], verify=not given.unverified, threads=given.threads or 1, **_trainings(given),
+                 **_cells(given))
     return found, found.text()
 
 
 def _scaling(given):
     from isbe_np.studies.scaling import scaling
-    found = scaling(seed=given.seed, threads=given.threads, **_cells(given))
+    found = scaling(seed=given.seed, threads=given.threads or 1, **_cells(given))
     return found, found.text()
 
 
 def _reductions(given):
     from isbe_np.studies.reductions import reductions
-    found = reductions(given.data, **_trainings(given), **_cells(given))
+    found = reductions(given.data or "digits", **_trainings(given), **_cells(given))
     return found, found.text()
 
 
 def _failures(given):
     from isbe_np.studies.failures import failures
-    found = failures(given.data, **_trainings(given), **_cells(given))
+    found = failures(given.data or "digits", **_trainings(given), **_cells(given))
     return found, found.text()
 
 
 def _trainings(given) -> dict:
     """Which trainings a study makes; epochs only where they are given."""
-    chosen = {"seeds": range(given.seed, given.seed + given.seeds), "data_dir": given.data_dir and str(given.data_dir)}
+    chosen = {"seeds": range(given.seed, given.seed + (given.seeds or 3)), "data_dir": given.data_dir and str(given.data_dir)}
     return chosen | ({} if given.epochs is None else {"epochs": given.epochs})
 
 
@@ -202,18 +222,30 @@ def _cells(given) -> dict:
     return {"folder": given.folder, "executor": executors.dask(given.dask) if given.dask else executors.local(given.workers)}
 
 
-# By name: what is asked, and what answers it with a result and its text.
-STUDIES = {"normalizers": ("which of them, with which loss, suit ISBE", _normalizers),
-           "accuracy": ("does ISBE reach what the loss's gradient reaches, paired by seed", _accuracy),
-           "scaling": ("the head's time and memory as classes grow, by route", _scaling),
-           "reductions": ("mean and sum, at one learning rate and at one effective step", _reductions),
-           "failures": ("trainings made to fail, and what the diagnosis says", _failures)}
+# By name: what is asked, what answers it with a result and its text, and the options it takes besides those of all.
+SWEPT = ("folder", "dask")
+STUDIES = {"normalizers": ("which of them, with which loss, suit ISBE", _normalizers, ()),
+           "accuracy": ("does ISBE reach what the loss's gradient reaches, paired by seed", _accuracy,
+                        ("data", "data_dir", "unverified", "nets", "normalizers", "seeds", "epochs", "threads", *SWEPT)),
+           "timing": ("what share of forward, backward and step ISBE saves, by network and batch size", _timing,
+                      ("nets", "batches", "threads", *SWEPT)),
+           "scaling": ("the head's time and memory as classes grow, by route", _scaling, ("threads", *SWEPT)),
+           "reductions": ("mean and sum, at one learning rate and at one effective step", _reductions,
+                          ("data", "data_dir", "seeds", "epochs", *SWEPT)),
+           "failures": ("trainings made to fail, and what the diagnosis says", _failures,
+                        ("data", "data_dir", "seeds", "epochs", *SWEPT)),
+           "data": ("do agreement, accuracy and saving hold as data grows", _data,
+                    ("data", "data_dir", "unverified", "seeds", "epochs", "threads", *SWEPT))}
+CHOICES = sorted({option for _, _, options in STUDIES.values() for option in options})
 
 
 def _study(given) -> int:
-    nearest("NAME", given.name, tuple(STUDIES))
-    found, text = STUDIES[given.name][1](given)
-    write_json(given, {"environment": describe(), **found.as_dict()})
+    _, answer, options = STUDIES[nearest("NAME", given.name, tuple(STUDIES))]
+    for option in CHOICES:
+        if option not in options and getattr(given, option) not in (None, False):
+            raise ValueError(f"isbe study {given.name} takes no --{option.replace('_', '-')}. Leave it out.")
+    found, text = answer(given)
+    write_json(given, {"environment": describe(paths=False), **found.as_dict()})
     print(text)
     if given.out is not None:
         from isbe_np import plots

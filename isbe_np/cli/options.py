@@ -31,13 +31,12 @@ def numbers(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"expects numbers with commas between them, such as 2,1,0.1; got {text!r}") from fault
 
 
-def add_data(parser, default: str, waiver: bool = True) -> None:
-    """Options that choose a data set; `waiver`: also the one that takes files which are not the official ones."""
-    parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} (%(default)s)")
+def add_data(parser, default: str | None) -> None:
+    """Options that choose a data set."""
+    parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} ({default or 'the study’s own'})")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
-    if waiver:
-        parser.add_argument("--unverified", action="store_true", help="take files that are not the official ones, such as a "
-                                                                      "re-encoding, if their format is right")
+    parser.add_argument("--unverified", action="store_true", help="take files that are not the official ones, such as a "
+                                                                  "re-encoding, if their format is right")
 
 
 def add_common(parser, run) -> None:

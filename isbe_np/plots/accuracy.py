@@ -31,3 +31,21 @@ def accuracy_figure(study: AccuracyStudy) -> Figure:
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     figure.suptitle(f"{study.data}: ISBE and the loss's own gradient, {len(study.seeds)} seeds")
     return figure
+
+
+def curves_figure(study: AccuracyStudy, normalizer: str = "softmax") -> Figure:
+    """Test accuracy after each epoch, one panel a network: by ISBE and by its rival from the same seeds, which are pairs."""
+    rows = [row for row in study.rows if row.normalizer == normalizer and any(row.isbe_curves + row.other_curves)]
+    figure = Figure(figsize=(1.5 + 5 * max(len(rows), 1), 4.5), layout="constrained")
+    for ax, row in zip(figure.subplots(1, max(len(rows), 1), squeeze=False)[0], rows, strict=False):
+        for curves, route, dash, label in ((row.isbe_curves, "isbe", "-", "isbe"),
+                                           (row.other_curves, "fused", "--", row.rival)):
+            colour, _ = STYLE[route]
+            for k, curve in enumerate(curves):
+                ax.plot(range(1, len(curve) + 1), [100 * value for value in curve], dash, color=colour, lw=1.2,
+                        label=None if k else label)
+        ax.set(title=f"{row.network}, {normalizer}", xlabel="epoch", ylabel="test accuracy, %")
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize=9)
+    figure.suptitle(f"{study.data}: accuracy by epoch, seeds {', '.join(map(str, study.seeds))}")
+    return figure

@@ -140,7 +140,7 @@ def _band(runs: np.ndarray, band: str) -> tuple[np.ndarray, np.ndarray]:
     return runs.mean(axis=0) - spread, runs.mean(axis=0) + spread
 
 
-def timing_figure(seconds: dict[str, np.ndarray], title: str = "") -> Figure:
+def times_figure(seconds: dict[str, np.ndarray], title: str = "") -> Figure:
     """The median of each function's times with its 95 % bootstrap interval, and every time as a dot behind.
 
     seconds: times by name, (rounds,) or (turns, calls of a turn), as `interleaved` and `take_turns` of `studies.measure`

@@ -1,8 +1,9 @@
 """How does ISBE fail, and is it told? Trainings that are wrong on purpose, and what the training diagnosis says of each.
 
-The diagnosis stops a training whose scores or gradients are no longer finite, and names a likely cause. A failure is
-"recognised" where all seeds were stopped and the sentence names the cause that was put in, "misread" where it names another,
-and "silent" where some seed ran to its end. Beside the failures stand trainings that look like one and are right.
+The diagnosis stops a training whose scores or gradients are no longer finite, warns of one that ended and learnt nothing, and
+names a likely cause. A failure is "recognised" where the sentences of all seeds name the cause that was put in, "misread" where
+one names another, "seen" where some name none, and "silent" where some seed got no sentence. Beside the failures stand
+trainings that look like one and are right.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from isbe_np.executors import Opener
 from isbe_np.kernels.finite import squared_norm
+from isbe_np.studies.restore import restore
 from isbe_np.studies.small import CHANCE, images, perceptron
 from isbe_np.studies.sweep import sweep
 from isbe_np.studies.wrong import FAILURES, RATE
 from isbe_np.tables import table
 from isbe_np.training import SGD, train
-from isbe_np.training.diagnosis import LARGE
+from isbe_np.training.diagnosis import LARGE, NO_CAUSE
 
 MOMENTUM = 0.9
 ADVICE = "lower it tenfold"
@@ -34,8 +36,9 @@ class Outcome:
     """One of `FAILURES`, a list entry for each seed that was trained.
 
     accuracy: on the test set in the end, None where training was stopped; trained: the same on the training set. norms: of
-    the gradient at each step. largest: score of all steps. diagnosis: the sentence, None where there was none. advised: test
-    accuracy at a tenth of the rate where the sentence advises that (None: not advised, or stopped again).
+    the gradient at each step. largest: score of all steps. diagnosis: the sentence of what was stopped, None where it was not;
+    warning: the sentence of what ended. advised: test accuracy at a tenth of the rate where the sentence advises that (None:
+    not advised, or stopped again).
     """
 
     name: str
@@ -48,21 +51,30 @@ class Outcome:
     largest: list[float]
     diagnosis: list[str | None]
     advised: list[float | None]
+    warning: list[str | None] = field(default_factory=list)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is said of each seed, "" for nothing."""
+        warnings = self.warning or [None] * len(self.diagnosis)
+        return [stopped or warned or "" for stopped, warned in zip(self.diagnosis, warnings, strict=True)]
 
     @property
     def verdict(self) -> str:
-        """"recognised", "misread" or "silent"; of what is right "learns" or "false alarm"."""
-        told = [sentence for sentence in self.diagnosis if sentence]
+        """"recognised", "misread", "seen" or "silent"; of what is right "learns", which is no word, or "false alarm"."""
         if self.right:
-            return "false alarm" if told else "learns"
-        if len(told) < len(self.diagnosis):
+            return "false alarm" if any(self.sentences) else "learns"
+        if not all(self.sentences):
             return "silent"
-        return "recognised" if all(self.words in sentence for sentence in told) else "misread"
+        named = [sentence for sentence in self.sentences if NO_CAUSE not in sentence]
+        if any(self.words not in sentence for sentence in named):
+            return "misread"
+        return "recognised" if len(named) == len(self.sentences) else "seen"
 
     @property
     def signs(self) -> list[str]:
-        """What all seeds that ran to their end would have shown to a diagnosis that looked for it."""
-        ended = [k for k, sentence in enumerate(self.diagnosis) if not sentence]
+        """What all seeds without a sentence would have shown to a diagnosis that looked for it."""
+        ended = [k for k, sentence in enumerate(self.sentences) if not sentence]
         shown = {f"scores above {LARGE:.0e}": [self.largest[k] > LARGE for k in ended],
                  f"gradient below {VANISHED:.0e}": [max(self.norms[k], default=0.0) < VANISHED for k in ended],
                  "training accuracy as of guessing": [(self.trained[k] or 0.0) <= 2 * CHANCE for k in ended]}
@@ -81,8 +93,8 @@ class Outcome:
         return self.name, self.verdict, self.reached(), norms, f"{max(self.largest):.1e}", ", ".join(stops)
 
     def told(self) -> str:
-        """What is wrong, and what the diagnosis says of it (the first seed that it stopped), or what it might see."""
-        sentence = next((sentence for sentence in self.diagnosis if sentence), "")
+        """What is wrong, and what the diagnosis says of it (the first seed of which it does), or what it might see."""
+        sentence = next(filter(None, self.sentences), "")
         silent = f"No word. To be seen: {'; '.join(self.signs) or 'nothing but the accuracy'}."
         return f"- {self.name} ({self.what}): {sentence or ('No word.' if self.right else silent)}"
 
@@ -103,6 +115,11 @@ class Failures:
         told = {outcome.name: {"verdict": outcome.verdict, "signs": outcome.signs} for outcome in self.outcomes}
         return asdict(self) | {"outcomes": [asdict(outcome) | told[outcome.name] for outcome in self.outcomes]}
 
+    @classmethod
+    def from_dict(cls, told: dict) -> Failures:
+        """The result that `as_dict` told, such as from stored JSON."""
+        return restore(cls, told)
+
     def text(self) -> str:
         """A table, the diagnosis's sentences, and what follows."""
         return "\n\n".join([
@@ -116,10 +133,10 @@ class Failures:
     def conclusions(self) -> list[str]:
         """What the numbers support, one sentence each."""
         wrong, fine = ([o for o in self.outcomes if o.right is right] for right in (False, True))
-        by = {verdict: [o for o in wrong if o.verdict == verdict] for verdict in ("recognised", "misread", "silent")}
+        by = {verdict: [o for o in wrong if o.verdict == verdict] for verdict in ("recognised", "misread", "seen", "silent")}
         said = [f"Of {len(wrong)} failures {len(some)} {'is' if len(some) == 1 else 'are'} {verdict}: {_names(some)}."
                 for verdict, some in by.items()]
-        blamed = [o for o in wrong if any(ADVICE in (sentence or "") for sentence in o.diagnosis)]
+        blamed = [o for o in wrong if any(ADVICE in sentence for sentence in o.sentences)]
         if blamed:
             again = [a for o in blamed for a in o.advised if a is not None]
             said.append(f"Put down to too large a step: {_names(blamed)}. At a tenth of the rate, as the sentence advises, "
@@ -127,10 +144,13 @@ class Failures:
         alarms = [o for o in fine if o.verdict == "false alarm"]
         said.append(f"Of {len(fine)} trainings with nothing wrong the diagnosis blames: {_names(alarms)}.")
         if by["silent"]:
-            said.append("It waits for what is not finite, and a bounded error often keeps all finite. Silent, but to be seen "
-                        f"by another sign: {_names(o for o in by['silent'] if o.signs)}; by nothing but the accuracy: "
-                        f"{_names(o for o in by['silent'] if not o.signs)}. With nothing wrong these signs would have blamed: "
+            shown = [o for o in by["silent"] if o.signs]
+            hidden = "; ".join(f"{o.name} {o.reached()} %" for o in by["silent"] if not o.signs)
+            said.append(f"Silent, but to be seen by another sign: {_names(shown)}; by nothing but the accuracy: "
+                        f"{hidden or 'none'}. With nothing wrong these signs would have blamed: "
                         f"{_names(o for o in fine if o.signs)}.")
+            said.append("No head is asked for its faults while the training accuracy is above guessing: what learns all the "
+                        "same may be meant so.")
         said.append("Measured on one small network and data set: what is silent here may overflow elsewhere, and the other way "
                     "round.")
         return said + [f"Not finished: {name}: {why}" for name, why in self.failed.items()]
@@ -146,7 +166,7 @@ def failures(data: str = "digits", data_dir: str | None = None, train_images: in
     """Train a perceptron in all the ways of `FAILURES`, and keep what the training diagnosis says."""
     sizes = {"data": data, "data_dir": data_dir, "train_images": train_images, "test_images": test_images,
              "batch_size": batch_size, "epochs": epochs}
-    cells = {(name, seed): f"failures {data} {name} seed {seed}" for name in FAILURES for seed in seeds}
+    cells = {(name, seed): f"failure {data} {name} seed {seed}" for name in FAILURES for seed in seeds}
     found = sweep(failure_cell, {cell: {**sizes, "failure": name, "seed": seed} for (name, seed), cell in cells.items()},
                   folder, executor, progress=progress)
     outcomes = []
@@ -163,20 +183,22 @@ def failure_cell(data, data_dir, train_images, test_images, batch_size, epochs, 
     """One training, and a second one at a tenth of the rate where the diagnosis advises that."""
     wrong, given = FAILURES[failure], images(data, data_dir, train_images, test_images)
 
+    size, rounds = wrong.batch_size or batch_size, wrong.epochs or epochs
+
     def once(rate: float):
         net, optimizer = perceptron(given.x_train.shape[1:], seed), Watched(rate, momentum=MOMENTUM)
         net.parameters()[-1].value[...] = wrong.bias
-        history = train(net, wrong.head(), given, epochs, batch_size, optimizer, seed, progress=False)
+        history = train(net, wrong.head(), given, rounds, size, optimizer, seed, progress=False)
         if history.stopped == "interrupted":
             raise KeyboardInterrupt
         return history, optimizer
 
     history, watched = once(wrong.rate)
-    advised = once(wrong.rate / 10)[0] if ADVICE in (history.diagnosis or "") else None
+    advised = once(wrong.rate / 10)[0] if ADVICE in (history.diagnosis or history.warning or "") else None
     ended = not history.stopped
     return {"accuracy": history.accuracy[-1] if ended else None, "trained": history.train_accuracy[-1] if ended else None,
             "norms": watched.norms, "largest": watched.largest, "diagnosis": history.diagnosis,
-            "advised": advised.accuracy[-1] if advised and not advised.stopped else None}
+            "warning": history.warning, "advised": advised.accuracy[-1] if advised and not advised.stopped else None}
 
 
 class Watched(SGD):

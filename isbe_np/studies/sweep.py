@@ -3,7 +3,7 @@
 A cell is one configuration, called by a name such as "n1 softmax isbe seed 0". Its answer is plain data, and is stored in a
 file of its own with the configuration and the machine's settings, so that a sweep that was stopped goes on where it was, and a
 report can say where each number came from. A cell that fails, or whose worker dies three times, is told, and costs no other its
-answer.
+answer; a worker that died is told too.
 """
 
 from __future__ import annotations
@@ -31,11 +31,15 @@ MACHINE = ("isbe_np", "python", "numpy", "numba", "cpu", "cores", "threads", "ji
 
 @dataclass
 class Sweep:
-    """By cell: its `answers`, and the sentences of those that `failed`; `kept` cells were answered by an earlier run."""
+    """By cell: its `answers`, and the sentences of those that `failed`; `kept` cells were answered by an earlier run.
+
+    `lost`: a sentence for each time that workers died and cells were tried again.
+    """
 
     answers: dict[str, dict] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
 
 def sweep(function: Callable[..., dict], cells: Mapping[str, dict], folder: Path | None = None,
@@ -49,7 +53,7 @@ def sweep(function: Callable[..., dict], cells: Mapping[str, dict], folder: Path
     executor : any `concurrent.futures.Executor`, or what opens one (default: one spawned process).
     threads : for the kernels of a worker. Answers do not depend on it, times do.
     same_machine : take an earlier answer only if versions, machine and threads are the same, as for times.
-    progress : show a bar over cells on a terminal.
+    progress : show a bar over cells on a terminal, and say on standard error when a worker died.
     """
     found = Sweep()
     if folder is not None:
@@ -63,7 +67,12 @@ def sweep(function: Callable[..., dict], cells: Mapping[str, dict], folder: Path
                                    if name not in found.answers}
     with tqdm(total=len(cells), initial=len(found.kept), desc=function.__name__.strip("_"), unit="cell", dynamic_ncols=True,
               disable=not (progress and sys.stderr.isatty())) as bar:
-        for key, told, error in spread(_answer, left, executor or local(1)):
+        def lost(sentence: str) -> None:
+            found.lost.append(sentence)
+            if progress:
+                bar.write(sentence, file=sys.stderr)
+
+        for key, told, error in spread(_answer, left, executor or local(1), lost=lost):
             if isinstance(told, dict):
                 found.answers[str(key)] = told["answer"]
                 if folder is not None:

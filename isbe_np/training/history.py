@@ -13,6 +13,7 @@ class History:
     the epoch, empty unless asked for. gradient_norm: mean over the epoch's steps of the Euclidean norm of all
     gradients. learning_rate: at the epoch's last step. seconds: of training, evaluation apart. steps: taken in all.
     stopped: None, "interrupted" (Ctrl-C) or "diverged"; diagnosis: the sentence that says why it diverged.
+    warning: a sentence where all stayed finite and nothing was learnt by the end of the last epoch.
     """
 
     accuracy: list[float] = field(default_factory=list)
@@ -24,6 +25,7 @@ class History:
     steps: int = 0
     stopped: str | None = None
     diagnosis: str | None = None
+    warning: str | None = None
 
     def line(self) -> str:
         """The last epoch in one line."""

@@ -14,7 +14,7 @@ from isbe_np.graph import Graph
 from isbe_np.heads import Head
 from isbe_np.kernels.finite import all_finite, squared_norm
 from isbe_np.training.augmentation import Augment
-from isbe_np.training.diagnosis import diagnose, too_large
+from isbe_np.training.diagnosis import Early, diagnose, guessing, no_better, too_large, warn
 from isbe_np.training.history import History
 from isbe_np.training.metrics import accuracy
 from isbe_np.training.optimizers import SGD, Optimizer
@@ -58,7 +58,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
         raise TypeError(f"train(augment) expects an object such as isbe_np.Affine(rotation=10) or a function; got {augment!r}.")
     x_train, y_train = _checked(net, data, "train")
     x_test, y_test = _checked(net, data, "test")
-    factor_at, run = factor(schedule), _Run(net, head, optimizer, loss)
+    factor_at, run = factor(schedule), _Run(net, head, optimizer, loss, guessing(y_train))
     history, base = History(), optimizer.learning_rate
     total = epochs * math.ceil(len(x_train) / batch_size)
     try:
@@ -75,7 +75,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     except KeyboardInterrupt:
         history.stopped = "interrupted"
     except Diverged as diverged:
-        history.stopped, history.diagnosis = "diverged", str(diverged)
+        history.stopped, history.diagnosis, history.warning = "diverged", str(diverged), None
     finally:
         optimizer.learning_rate = base
     return history
@@ -84,8 +84,9 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
 class _Run:
     """One step after another, and what an epoch adds up."""
 
-    def __init__(self, net: Graph, head: Head, optimizer: Optimizer, with_loss: bool):
-        self.net, self.head, self.optimizer, self.with_loss = net, head, optimizer, with_loss
+    def __init__(self, net: Graph, head: Head, optimizer: Optimizer, with_loss: bool, guess: float):
+        self.net, self.head, self.optimizer, self.with_loss, self.guess = net, head, optimizer, with_loss, guess
+        self.early = Early()
 
     def start_epoch(self) -> None:
         self.started = time.perf_counter()
@@ -96,22 +97,26 @@ class _Run:
         """Scores, soft scores, error, gradients, update: the whole of learning from one batch."""
         rate = self.optimizer.learning_rate
         scores = self.net.forward(x, training=True)
+        self.labels = y.reshape(-1)  # to the head, each position of a text is an example
         if not all_finite(scores.reshape(-1)):
-            raise Diverged(diagnose(self.net, number, rate, "the scores"))
-        rows, y = scores.reshape(-1, scores.shape[-1]), y.reshape(-1)  # to the head, each position of a text is an example
+            raise self.diverged(number, "the scores")
+        if self.early.missing:
+            self.early.keep(x, y, scores)
+        rows, y = scores.reshape(-1, scores.shape[-1]), self.labels
         try:
             self.head.forward(rows)
             error = self.head.backward(y).reshape(scores.shape)
             loss = float(np.sum(self.head.loss(y))) if self.with_loss else 0.0
         except FloatingPointError as refusal:
-            raise Diverged(diagnose(self.net, number, rate, "what the head computes", str(refusal))) from refusal
+            raise self.diverged(number, "what the head computes", str(refusal)) from refusal
         self.net.backward(error)
         norm = math.sqrt(squared_norm(self.net.grads))
         if not math.isfinite(norm):
-            raise Diverged(diagnose(self.net, number, rate, "the norm of the gradient"))
+            raise self.diverged(number, "the norm of the gradient")
         if rate * norm > float(np.finfo(self.net.dtype).max) / MARGIN:
-            raise Diverged(diagnose(self.net, number, rate, "the change of the parameters", too_large(rate)))
+            raise self.diverged(number, "the change of the parameters", too_large(rate))
         self.optimizer.step(self.net)
+        self.error = error.reshape(rows.shape)
         self.loss += loss * (len(y) if self.head.reduction == "mean" else 1)
         self.norm += norm
         self.steps += 1
@@ -124,7 +129,8 @@ class _Run:
         try:
             reached = accuracy(self.net, x_test, y_test)
         except FloatingPointError:
-            raise Diverged(diagnose(self.net, history.steps, self.optimizer.learning_rate, "the scores")) from None
+            raise self.diverged(history.steps, "the scores") from None
+        warning = self.warning()
         history.accuracy.append(reached)
         history.seconds.append(seconds)
         history.train_accuracy.append(self.right / self.seen)
@@ -132,6 +138,19 @@ class _Run:
         history.learning_rate.append(self.optimizer.learning_rate)
         if self.with_loss:
             history.loss.append(self.loss / self.seen)
+        history.warning = warning
+
+    def diverged(self, step: int, what: str, reason: str = "") -> Diverged:
+        """What to raise where a pass was not finite."""
+        return Diverged(diagnose(self.net, step, self.optimizer.learning_rate, what, reason, self.head, self.labels))
+
+    def warning(self) -> str | None:
+        """A sentence where the epoch's accuracy in training is as of guessing and nothing is being learnt."""
+        if not no_better(self.right, self.seen, self.guess):
+            return None
+        reached = (f"training accuracy {self.right / self.seen:.1%} is as of guessing ({self.guess:.1%} by the most frequent "
+                   f"label), gradient norm {self.norm / self.steps:.3g}")
+        return warn(self.net, self.head, self.labels, self.error, self.optimizer.learning_rate, self.early, reached)
 
 
 def _checked(net: Graph, data: Dataset, part: str) -> tuple[np.ndarray, np.ndarray]:

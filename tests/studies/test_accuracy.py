@@ -10,18 +10,6 @@ from isbe_np import cli, datasets, plots
 from isbe_np.studies.accuracy import NORMALIZERS, RIVAL, AccuracyStudy, Row, accuracy, train_cell
 
 
-class Here:
-    """An executor that runs in this thread."""
-
-    def __enter__(self):
-        from concurrent.futures import ThreadPoolExecutor
-        self.pool = ThreadPoolExecutor(1)
-        return self.pool
-
-    def __exit__(self, *fault):
-        self.pool.shutdown()
-
-
 @pytest.fixture
 def small(monkeypatch):
     tiny.study(monkeypatch)
@@ -29,22 +17,22 @@ def small(monkeypatch):
 
 
 def test_every_pair_is_trained_and_told(small, tmp_path):
-    found = accuracy("heaps", ("tiny",), seeds=(0, 1), epochs=2, folder=tmp_path, executor=Here, progress=False)
+    found = accuracy("heaps", ("tiny",), seeds=(0, 1), epochs=2, folder=tmp_path, executor=tiny.Here, progress=False)
     assert [row.normalizer for row in found.rows] == list(NORMALIZERS) == list(RIVAL) and not found.failed
     assert all(len(row.isbe) == len(row.other) == 2 and all(0 <= value <= 1 for value in row.isbe) for row in found.rows)
     softmax = found.rows[0]
     assert softmax.differences == [0, 0]  # so few steps of the same gradient
     assert len(list(tmp_path.iterdir())) == 20 and json.loads(json.dumps(found.as_dict()))["seeds"] == [0, 1]
-    again = accuracy("heaps", ("tiny",), seeds=(0, 1), epochs=2, folder=tmp_path, executor=Here, progress=False)
+    again = accuracy("heaps", ("tiny",), seeds=(0, 1), epochs=2, folder=tmp_path, executor=tiny.Here, progress=False)
     assert again == found
 
 
 def test_a_cell_is_the_training_of_its_recipe(small):
-    first, again = (train_cell("heaps", "tiny", "tanh", "isbe", None, 3, None, None) for _ in range(2))
+    first, again = (train_cell("heaps", "tiny", "tanh", "isbe", None, 3, None, None, None, True) for _ in range(2))
     assert first["history"]["accuracy"] == again["history"]["accuracy"] and len(first["history"]["accuracy"]) == 2
 
 
-STUDY = AccuracyStudy("heaps", [0, 1, 2], None, [
+STUDY = AccuracyStudy("heaps", "made up", [0, 1, 2], None, [
     Row("n1", "softmax", "fused cross entropy", [0.99, 0.98, 0.97], [0.98, 0.98, 0.98]),
     Row("n1", "tanh", "fused matching", [0.5, None, 0.6], [0.5, 0.4, None]),
     Row("n2", "sigmoid", "fused", [None, None, None], [0.1, 0.2, 0.3])], {"heaps n2 sigmoid": "MemoryError: none left"})
@@ -67,7 +55,7 @@ def test_the_figure_shows_every_pair():
 
 
 def test_the_command(small, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("isbe_np.executors.local", lambda workers: Here)
+    monkeypatch.setattr("isbe_np.executors.local", lambda workers: tiny.Here)
     command = ["study", "accuracy", "--nets", "tiny", "--seeds", "1", "--epochs", "1", "--folder", str(tmp_path / "cells")]
     assert cli.main([*command, "--out", str(tmp_path), "--json", str(tmp_path / "a.json")]) == 0
     assert "tiny" in capsys.readouterr().out and (tmp_path / "accuracy.png").stat().st_size > 10_000

@@ -101,5 +101,5 @@ def test_the_same_bits_in_threads_processes_and_on_a_cluster(threads):
     here = sweep(train_little, cells, None, threads).answers
     assert here == sweep(train_little, cells, None, local(2), threads=2).answers
     options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
-    with distributed.LocalCluster(2, **options) as cluster:
+    with distributed.LocalCluster(n_workers=2, **options) as cluster:
         assert here == sweep(train_little, cells, None, dask(cluster.scheduler_address)).answers

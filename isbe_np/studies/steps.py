@@ -1,0 +1,128 @@
+"""Whole training steps by several contestants, taken in turns on one network and one batch, with the time of each part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isbe_np.graph import Graph
+from isbe_np.heads import Head
+from isbe_np.networks import NETWORKS
+from isbe_np.training import Optimizer
+from isbe_np.training.recipes import RECIPES
+
+# By contestant, its route. "one pass" is route isbe by `Head.error`; "isbe again" is the control, isbe by another name.
+CONTESTANTS = {"jacobian": "jacobian", "factored": "factored", "fused": "fused", "isbe": "isbe", "one pass": "isbe",
+               "isbe again": "isbe"}
+CONTROL = "isbe again"
+RIVALS = tuple(name for name in CONTESTANTS if name != "isbe")
+PARTS = ("forward", "backward", "head", "step")
+RATE = 0.0  # the update is computed and written as at any other rate, and the thousandth step is as the first
+
+Step = Callable[[], tuple[float, ...]]
+
+
+@dataclass
+class Timed:
+    """One network with one batch size: by part and contestant the seconds of each round, medians of its `turns`."""
+
+    network: str
+    batch: int
+    turns: int
+    seconds: dict[str, dict[str, list[float]]]
+
+    def median(self, part: str, name: str) -> float:
+        """Seconds of a part by a contestant, over all rounds."""
+        return float(np.median(self.seconds[part][name]))
+
+
+def timing_cell(net: str, batch: int, image: Sequence[int], rounds: Sequence[int], seconds: float, seed: int) -> dict:
+    """By part and contestant, the seconds of each round: medians of the `turns` of a round, as many for all contestants.
+
+    `net` is of `NETWORKS`, with the optimizer of its recipe; the batch is random numbers, float32. What is timed begins after
+    turns that are not counted, in which all is compiled and which show how many rounds fit into `seconds`.
+    """
+    random, recipe = np.random.default_rng(seed), RECIPES[net]
+    network = NETWORKS[net](seed=seed, image=tuple(image))
+    x = random.random((batch, *image), np.float32)
+    y = random.integers(0, network.nodes[-1].shape[-1], batch)
+    optimizer = recipe.optimizer(RATE, recipe.weight_decay)
+    steps = {name: training_step(name, network, optimizer, x, y) for name in CONTESTANTS}
+    count, turns = plan(wake(steps, seconds / 10), seconds, *rounds)
+    took = np.round(alternate(steps, count, turns), 9)
+    return {"turns": turns, "seconds": {part: {name: took[:, k, p].tolist() for k, name in enumerate(steps)}
+                                        for p, part in enumerate(PARTS)}}
+
+
+def training_step(name: str, net: Graph, optimizer: Optimizer, x: np.ndarray, y: np.ndarray) -> Step:
+    """A step of `net` by a contestant on the batch x (N, *shape), y (N,); it returns the seconds of each of `PARTS`.
+
+    forward: network, then head. backward: head, then network. head: its two halves. step: these and the update, without the
+    checks of `train`. To "one pass" the head is one call, which counts as backward.
+    """
+    head, now = Head("softmax", CONTESTANTS[name]), time.perf_counter
+    once = name == "one pass"
+
+    def soften(scores):
+        return None if once else head.forward(scores)
+
+    def send(scores):
+        return head.error(scores, y) if once else head.backward(y)
+
+    def step() -> tuple[float, ...]:
+        start = now()
+        scores = net.forward(x, training=True)
+        scored = now()
+        soften(scores)
+        ahead = now()
+        error = send(scores)
+        sent = now()
+        net.backward(error)
+        back = now()
+        optimizer.step(net)
+        return ahead - start, back - ahead, sent - scored, now() - start
+    return step
+
+
+def orders(count: int) -> list[list[int]]:
+    """Turns of an even `count` of contestants: in all, each is once at each place and once after each other (Williams 1949).
+
+    Were it always the same one that comes before, what it leaves in the caches would count as the next one's time.
+    """
+    first = [0, *(k for pair in zip(range(1, count), range(count - 1, 0, -1), strict=True) for k in pair)][:count]
+    return [[(k + shift) % count for k in first] for shift in range(count)]
+
+
+def alternate(steps: Mapping[str, Step], rounds: int, turns: int) -> np.ndarray:
+    """Seconds (rounds, contestants, parts), medians of the `turns` in a round; in a turn each contestant takes one step."""
+    run, turn_orders = list(steps.values()), orders(len(steps))
+    took = np.empty((rounds * turns, len(run), len(PARTS)))
+    for turn in range(rounds * turns):
+        for k in turn_orders[turn % len(turn_orders)]:
+            took[turn, k] = run[k]()
+    return np.median(took.reshape(rounds, turns, len(run), len(PARTS)), axis=1)
+
+
+def wake(steps: Mapping[str, Step], seconds: float) -> float:
+    """Take a turn in which all is compiled, then turns until `seconds` have passed, at least one; the shortest, in seconds."""
+    alternate(steps, 1, 1)
+    took: list[float] = []
+    while not took or sum(took) < seconds:
+        start = time.perf_counter()
+        alternate(steps, 1, 1)
+        took.append(time.perf_counter() - start)
+    return min(took)
+
+
+def plan(turn: float, seconds: float, least: int, most: int) -> tuple[int, int]:
+    """Rounds and turns of each that fit into `seconds`, where one turn takes `turn`: `least` to `most`, in whole `orders`.
+
+    More turns than `most` make longer rounds, so that short steps use the time as well, and little is stored.
+    """
+    fit = int(seconds / turn)
+    if fit >= most:
+        return most, fit // most
+    return max(least, fit - fit % len(CONTESTANTS)), 1
