@@ -53,6 +53,9 @@ def gather(folder: Path) -> Path:
         page.write_text(whole_page(handout.read_text(encoding="utf-8")), encoding="utf-8")
     instructors = (ROOT / "tutorials" / "assignments" / "README.md").read_text(encoding="utf-8")
     (source / "instructors.rst").write_text(whole_page(instructors), encoding="utf-8")
+    shutil.copytree(ROOT / "scripts" / "study", source / "study", ignore=shutil.ignore_patterns("*.json"))
+    study = (ROOT / "scripts" / "STUDY.md").read_text(encoding="utf-8")
+    (source / "study.rst").write_text(whole_page(study), encoding="utf-8")
     return source
 
 

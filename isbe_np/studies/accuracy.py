@@ -160,7 +160,7 @@ def standing(answers: Iterable[dict]) -> str:
 def mean_sd(values: Sequence[float | None]) -> str:
     """Mean ± standard deviation in per cent of the trainings that ended, and how many did not."""
     ended = [100 * value for value in values if value is not None]
-    lost = f", {len(values) - len(ended)} diverged" if len(ended) < len(values) else ""
+    lost = f", {len(values) - len(ended)} did not end" if len(ended) < len(values) else ""
     if not ended:
         return "none" + lost
     return f"{np.mean(ended):.2f}" + (f" ± {np.std(ended, ddof=1):.2f}" if len(ended) > 1 else "") + lost

@@ -18,6 +18,8 @@ def to_rst(markdown: str) -> str:
         for block in filter(None, (block.strip("\n") for block in part.split("\n\n"))):
             if heading := re.match(r"(#+) (.*)", block):
                 out += [heading[2], "~^"[len(heading[1]) - 2] * len(heading[2]), ""] if len(heading[1]) > 1 else []
+            elif picture := re.fullmatch(r"!\[([^\]]*)\]\((\S+)\)", block):
+                out += [f".. figure:: {picture[2]}", "   :figclass: figure-on-white", f"   :alt: {picture[1]}", ""]
             elif block.startswith("|"):
                 out += _table(block.split("\n"))
             elif all(line.startswith("    ") for line in block.split("\n")):

@@ -67,7 +67,7 @@ STUDY = DataStudy([0, 1], None, 2, {"mnist": "Digits."}, [
 def test_the_text_says_what_was_found_and_what_is_not_here():
     text = " ".join(STUDY.text().split())
     assert "mnist lenet5 100 85.00 ± 7.07 90.00 ± 0.00 -5.00 ± 5.00 2.0e-07 3.0e-05 0.0e+00" in text
-    assert "mnist lenet5 all 99.00, 1 diverged 97.50 ± 0.71 +1.00 refused 1.0e-07 1.0e-07" in text
+    assert "mnist lenet5 all 99.00, 1 did not end 97.50 ± 0.71 +1.00 refused 1.0e-07 1.0e-07" in text
     assert "mnist lenet5 128 2.00 1.010 [1.002, 1.020] 1.200 [1.100, 1.300]" in text
     assert "mnist: of 2 numbers of images, the largest mean difference of ISBE and fused is -5.00 ± 5.00 points." in text
     assert "In trained networks fused is as far as 1.0e-07 from isbe, within the 2e-06" in text
