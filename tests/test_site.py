@@ -21,7 +21,7 @@ import site_markdown  # noqa: E402
 import site_pages  # noqa: E402
 
 PAGES = {path.relative_to(SITE).as_posix(): path.read_text(encoding="utf-8") for path in SITE.rglob("*.rst")}
-MADE = ("gallery/index", "instructors")  # by sphinx-gallery, and by build_site from Markdown
+MADE = ("gallery/index", "instructors", "study")  # by sphinx-gallery, and by build_site from Markdown
 
 
 def documented():

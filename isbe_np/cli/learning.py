@@ -80,6 +80,7 @@ def add(commands) -> None:
     study.add_argument("--nets", nargs="+", metavar="NET", help=f"networks, of {', '.join(NETWORKS)} (the study's own)")
     study.add_argument("--normalizers", nargs="+", metavar="NAME", help="of those of the study (all)")
     study.add_argument("--batches", nargs="+", type=count, metavar="N", help="batch sizes (the study's own)")
+    study.add_argument("--images", nargs="+", type=count, metavar="N", help="how many to train on, besides all (2000 10000)")
     study.add_argument("--seeds", type=count, metavar="N", help="how many seeds, from --seed on (3)")
     study.add_argument("--epochs", type=count, help="of each training (the network's recipe)")
     study.add_argument("--folder", type=Path, metavar="DIR", help="where cells are stored at once, and found when it goes on")
@@ -188,8 +189,8 @@ def _timing(given):
 
 def _data(given):
     from isbe_np.studies.data import data
-    found = data(given.data and [given.data], verify=not given.unverified, threads=given.threads or 1, **_trainings(given),
-                 **_cells(given))
+    found = data(given.data and [given.data], images=given.images and (*given.images, None), verify=not given.unverified,
+                 threads=given.threads or 1, **_trainings(given), **_cells(given))
     return found, found.text()
 
 
@@ -235,7 +236,7 @@ STUDIES = {"normalizers": ("which of them, with which loss, suit ISBE", _normali
            "failures": ("trainings made to fail, and what the diagnosis says", _failures,
                         ("data", "data_dir", "seeds", "epochs", *SWEPT)),
            "data": ("do agreement, accuracy and saving hold as data grows", _data,
-                    ("data", "data_dir", "unverified", "seeds", "epochs", "threads", *SWEPT))}
+                    ("data", "data_dir", "unverified", "images", "seeds", "epochs", "threads", *SWEPT))}
 CHOICES = sorted({option for _, _, options in STUDIES.values() for option in options})
 
 

@@ -116,7 +116,7 @@ class DataStudy:
                  + (f"within the {limit:.0e} of networks at their start." if gap <= limit else
                     f"beyond the {limit:.0e} of networks at their start." + WHY) for route, gap in beyond.items()]
         said += [f"{name}: {step.ratios['fused'].verdict('a step by fused', 'by isbe')}." for name, step in self.steps.items()]
-        said += [f"Not here, and so not measured: {name}." for name in SETS if name not in self.sources]
+        said += [f"Not part of this run: {name}." for name in SETS if name not in self.sources]
         return [*said, *(f"{name} failed: {why}" for name, why in self.failed.items())]
 
 

@@ -73,7 +73,7 @@ def test_the_text_says_what_was_found_and_what_is_not_here():
     assert "In trained networks fused is as far as 1.0e-07 from isbe, within the 2e-06" in text
     assert "In trained networks factored is as far as 3.0e-05 from isbe, beyond the 2e-06" in text
     assert "a step by fused takes 1.01 times as long as by isbe (95 % interval 1 to 1.02)" in text
-    assert "Not here, and so not measured: fashion_mnist. - Not here, and so not measured: cifar10." in text
+    assert "Not part of this run: fashion_mnist. - Not part of this run: cifar10." in text
     assert text.endswith("mnist lenet5 failed: MemoryError: none")
 
 
