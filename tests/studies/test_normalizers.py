@@ -201,8 +201,8 @@ def test_the_command(found, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["normaliser"], "isbe study: NAME expects one of 'normalizers', 'accuracy', 'scaling', 'reductions', 'failures'; got "
-     "'normaliser'. Did you mean 'normalizers'?\n"),
+    (["normaliser"], "isbe study: NAME expects one of 'normalizers', 'accuracy', 'timing', 'scaling', 'reductions', "
+     "'failures', 'data'; got 'normaliser'. Did you mean 'normalizers'?\n"),
     ([], "isbe study: the following arguments are required: NAME. See isbe study --help.\n")])
 def test_a_study_that_there_is_not(arguments, words, capsys):
     assert cli.main(["study", *arguments]) == 2 and capsys.readouterr().err == words
