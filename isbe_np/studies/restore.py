@@ -6,12 +6,10 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
-
-Result = TypeVar("Result")
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
-def restore(kind: type[Result], told: Mapping) -> Result:
+def restore(kind: type, told: Mapping) -> Any:
     """The dataclass `kind`, and those in it, from a dict such as `json.load` returns; what it does not know is left out.
 
     JSON has only text as names, and no number that is not finite: such come back as the types of the fields say. ValueError
