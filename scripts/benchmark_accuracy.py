@@ -20,12 +20,12 @@ from isbe_np.files import write_json
 from isbe_np.report import settings_line, table
 
 
-def trained(options, seed, folder):
+def trained(options, epochs, seed, folder):
     """Seconds of the whole process, and its results."""
     written = Path(folder) / f"{seed}.json"
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "isbe_np", "train", *options, "--seed", str(seed), "--json", str(written)],
-                   check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "isbe_np", "train", *options, "--epochs", str(epochs), "--seed", str(seed), "--json",
+                    str(written)], check=True, capture_output=True)
     return time.perf_counter() - start, json.loads(written.read_text(encoding="utf-8"))
 
 
@@ -39,19 +39,20 @@ def main():
     parser.add_argument("--data-dir")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    options = ["--data", given.data, "--net", given.net, "--epochs", str(given.epochs)]
+    options = ["--data", given.data, "--net", given.net]
     options += ["--data-dir", given.data_dir] if given.data_dir else []
     runs = []
     with tempfile.TemporaryDirectory() as folder:
-        trained([*options, "--epochs", "1"], 0, folder)  # the last of two counts
+        trained(options, 1, 0, folder)
         for seed in range(given.seeds):
-            seconds, told = trained(options, seed, folder)
+            seconds, told = trained(options, given.epochs, seed, folder)
             history = told["history"]
             runs.append({"seed": seed, "seconds": seconds, "training": sum(history["seconds"]),
                          "accuracy": history["accuracy"][-1], "curve": history["accuracy"]})
     environment = describe(paths=False) | {"threads": told["environment"]["threads"]}
     print(settings_line(environment))
-    print(f"isbe train {' '.join(options[:6])}, each a process of its own, kernels compiled before")
+    print(f"isbe train --data {given.data} --net {given.net} --epochs {given.epochs}, each a process of its own, "
+          "kernels compiled before")
     print(table(("seed", "test accuracy", "seconds in all", "of which training"), [
         (run["seed"], f"{run['accuracy']:.2%}", f"{run['seconds']:.1f}", f"{run['training']:.1f}") for run in runs]))
     if given.json:

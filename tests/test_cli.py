@@ -48,7 +48,7 @@ class Here:
 def small(monkeypatch):
     """Tiny networks, and three heaps in place of the digits; `small.asked` is what data were asked for."""
     tiny.study(monkeypatch)
-    monkeypatch.setattr("isbe_np.cli.options.ProcessPoolExecutor", Here)
+    monkeypatch.setattr("isbe_np.executors.ProcessPoolExecutor", Here)
     asked, load = {}, datasets.load
 
     def loaded(name, data_dir=None, **options):

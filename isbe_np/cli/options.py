@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import signal
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from isbe_np import datasets, files
+from isbe_np import datasets, executors, files
 from isbe_np.checks import whole
 
 DONE, WENT_WRONG, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit codes
@@ -79,6 +78,6 @@ def write_json(given, result: dict) -> None:
         print(f"Results are in {given.json}")
 
 
-def second_process() -> ProcessPoolExecutor:
-    """A process to compile in besides this one. It dies of Ctrl-C at once and in silence; this one says what happened."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL))
+def second_process() -> AbstractContextManager[Executor]:
+    """A process to compile in besides this one, which says what happened where both are stopped."""
+    return executors.local(1)()

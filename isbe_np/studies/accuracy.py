@@ -33,6 +33,7 @@ NORMALIZERS = ("softmax", "sigmoid", "tanh", "hardsigmoid", "hardtanh")
 # zone is refused, squared error stands for what a reader would do without ISBE.
 RIVAL = {"softmax": ("fused", "cross_entropy"), "sigmoid": ("fused", "binary_cross_entropy"), "tanh": ("fused", "matching"),
          "hardsigmoid": ("factored", "squared"), "hardtanh": ("factored", "squared")}
+LOST: dict = {"accuracy": None, "history": {"accuracy": [], "seconds": []}, "gaps": {}}  # what is told of a cell that failed
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Row:
     @property
     def differences(self) -> list[float]:
         """ISBE's accuracy less its rival's, of the seeds in which both ended."""
-        return [a - b for a, b in zip(self.isbe, self.other, strict=True) if a is not None and b is not None]
+        return less(self.isbe, self.other)
 
 
 @dataclass
@@ -96,7 +97,7 @@ def accuracy(data: str = "digits", nets: Sequence[str] = ("n1",), *, normalizers
     found = sweep(train_cell, cells, folder, executor, threads, progress=progress)
 
     def answers(net: str, normalizer: str, route: str) -> list[dict]:
-        return [found.answers.get(f"{data} {net} {normalizer} {route} seed {seed}", LOST) for seed in seeds]
+        return [found.answers.get(training(data, net, normalizer, route, None, seed)[0], LOST) for seed in seeds]
 
     rows = []
     for net in nets:
@@ -109,9 +110,6 @@ def accuracy(data: str = "digits", nets: Sequence[str] = ("n1",), *, normalizers
                             [answer["history"]["accuracy"] for answer in theirs],
                             [sum(answer["history"]["seconds"]) or None for answer in ours]))
     return AccuracyStudy(data, standing(found.answers.values()), list(seeds), epochs, rows, found.failed)
-
-
-LOST: dict = {"accuracy": None, "history": {"accuracy": [], "seconds": []}, "gaps": {}}  # what is told of a cell that failed
 
 
 def training(data: str, net: str, normalizer: str, route: str, loss: str | None, seed: int, *, images: int | None = None,
@@ -155,6 +153,11 @@ def _gaps(net: Graph, x: np.ndarray, y: np.ndarray) -> dict[str, float | str]:
 def standing(answers: Iterable[dict]) -> str:
     """Where the data of these cells came from and whether they were verified, less the folder, which is of one machine."""
     return next((re.sub(", from [^;]*;", ";", answer["source"]) for answer in answers if "source" in answer), "")
+
+
+def less(ours: Sequence[float | None], theirs: Sequence[float | None]) -> list[float]:
+    """Our accuracy less theirs, of the seeds in which both ended."""
+    return [a - b for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
 
 
 def mean_sd(values: Sequence[float | None]) -> str:

@@ -20,7 +20,7 @@ from isbe_np.datasets import places
 from isbe_np.executors import Opener
 from isbe_np.heads import ROUTES
 from isbe_np.networks import NETWORKS
-from isbe_np.studies.accuracy import LOST, mean_sd, paired, standing, train_cell, training
+from isbe_np.studies.accuracy import LOST, less, mean_sd, paired, standing, train_cell, training
 from isbe_np.studies.agreement import TOLERANCE
 from isbe_np.studies.cost import step_costs
 from isbe_np.studies.measure import Ratio
@@ -34,6 +34,8 @@ IMAGES = (2_000, 10_000, None)  # None: all
 ROUNDS = 60
 TRAINED = (("isbe", None), ("fused", "cross_entropy"))  # the routes that are trained by, with the loss
 OTHERS = ROUTES[:-1]  # that isbe is compared with in the trained network
+# Why a product through y may be further off where training went well.
+WHY = " Where y is near t, y − t is small, and a product that takes it from two numbers near 1 keeps their rounding."
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Row:
     @property
     def differences(self) -> list[float]:
         """Accuracy by ISBE less that by fused, of the seeds in which both ended."""
-        return [a - b for a, b in zip(self.isbe, self.fused, strict=True) if a is not None and b is not None]
+        return less(self.isbe, self.fused)
 
 
 @dataclass
@@ -118,10 +120,6 @@ class DataStudy:
         said += [f"{name}: {step.ratios['fused'].verdict('a step by fused', 'by isbe')}." for name, step in self.steps.items()]
         said += [f"Not part of this run: {name}." for name in SETS if name not in self.sources]
         return [*said, *(f"{name} failed: {why}" for name, why in self.failed.items())]
-
-
-# Why a product through y may be further off where training went well.
-WHY = (" Where y is near t, y − t is small, and a product that takes it from two numbers near 1 keeps their rounding.")
 
 
 def data(sets: Sequence[str] | None = None, *, images: Sequence[int | None] | None = None, seeds: Sequence[int] = (0, 1, 2),

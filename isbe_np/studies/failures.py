@@ -18,7 +18,6 @@ import numpy as np
 
 from isbe_np.executors import Opener
 from isbe_np.kernels.finite import squared_norm
-from isbe_np.studies.restore import restore
 from isbe_np.studies.small import CHANCE, images, perceptron
 from isbe_np.studies.sweep import sweep
 from isbe_np.studies.wrong import FAILURES, RATE
@@ -114,11 +113,6 @@ class Failures:
         """The same as plain lists and numbers, for JSON, with each verdict and the other signs."""
         told = {outcome.name: {"verdict": outcome.verdict, "signs": outcome.signs} for outcome in self.outcomes}
         return asdict(self) | {"outcomes": [asdict(outcome) | told[outcome.name] for outcome in self.outcomes]}
-
-    @classmethod
-    def from_dict(cls, told: dict) -> Failures:
-        """The result that `as_dict` told, such as from stored JSON."""
-        return restore(cls, told)
 
     def text(self) -> str:
         """A table, the diagnosis's sentences, and what follows."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -97,12 +97,6 @@ class TimingStudy:
                    "verdict": self.claim(network, part, rival)}
                   for network in self.networks for part in CLAIMED for rival in JUDGED]
         return asdict(self) | {"savings": told, "claims": claims}
-
-    @classmethod
-    def from_dict(cls, told: dict) -> TimingStudy:
-        """The study that `as_dict` told of; what else it holds is left out."""
-        cells = [Timed(**cell) for cell in told["cells"]]
-        return cls(**{part.name: told[part.name] for part in fields(cls) if part.name != "cells"}, cells=cells)
 
     def text(self) -> str:
         """Tables, and what they say."""

@@ -10,6 +10,7 @@ import tiny
 import isbe_np as isbe
 from isbe_np.studies import failures as study
 from isbe_np.studies.failures import FAILURES, Failures, Outcome, failure_cell, failures
+from isbe_np.studies.restore import restore
 from isbe_np.studies.sweep import file_name
 from isbe_np.studies.wrong import RATE, Failure
 from isbe_np.training.diagnosis import NO_CAUSE
@@ -177,9 +178,9 @@ def test_the_text_says_what_was_found_and_lost():
 
 
 def test_the_result_comes_back_from_json():
-    again = Failures.from_dict(json.loads(json.dumps(FOUND.as_dict(), allow_nan=False)))
+    again = restore(Failures, json.loads(json.dumps(FOUND.as_dict(), allow_nan=False)))
     assert again == FOUND and again.text() == FOUND.text() and again.outcomes[7].warning == ["The wheel.", None]
     old = FOUND.as_dict()
     for told in old["outcomes"]:
         del told["warning"]
-    assert [o.verdict for o in Failures.from_dict(old).outcomes][:7] == [o.verdict for o in OUTCOMES][:7]
+    assert [o.verdict for o in restore(Failures, old).outcomes][:7] == [o.verdict for o in OUTCOMES][:7]

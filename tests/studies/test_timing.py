@@ -12,6 +12,7 @@ import tiny
 from isbe_np.environment import describe
 from isbe_np.studies import saving, steps, timing
 from isbe_np.studies.measure import Ratio
+from isbe_np.studies.restore import restore
 from isbe_np.studies.saving import Saving, chance_of, claim
 from isbe_np.studies.steps import CONTESTANTS, CONTROL, PARTS, RIVALS, Timed
 from isbe_np.studies.timing import TimingStudy
@@ -234,7 +235,7 @@ def test_times_of_another_machine_are_not_taken(monkeypatch, tmp_path):
 def test_a_study_can_be_told_and_made_again():
     found = study(timed(noise=0.01, fused=0.05), timed(batch=4, noise=0.01, seed=1), failed={"n1 batch 1": "dead"})
     told = json.loads(json.dumps(found.as_dict()))
-    again = TimingStudy.from_dict(told)
+    again = restore(TimingStudy, told)
     assert again == found and again.text() == found.text() and again.as_dict() == found.as_dict()
     assert {"network": "n0", "part": "step", "rival": "fused", "batch": 1}.items() <= next(
         s for s in told["savings"] if (s["part"], s["rival"]) == ("step", "fused") and s["verdict"] == "faster").items()
