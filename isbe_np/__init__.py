@@ -39,12 +39,27 @@ from isbe_np.layers import (
     Sigmoid,
     Tanh,
 )
-from isbe_np.training import SGD, Adam, AdamW, Affine, FlipShift, History, accuracy, predict, train
+from isbe_np.training import (
+    SGD,
+    Adam,
+    AdamW,
+    Affine,
+    Checkpoint,
+    FlipShift,
+    History,
+    accuracy,
+    load_checkpoint,
+    load_network,
+    predict,
+    save_checkpoint,
+    train,
+)
 
 __all__ = [
     "GELU", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "Affine", "AveragePool2D",
-    "BatchNorm", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift", "GlobalAveragePool", "GradientError",
-    "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm", "LeakyReLU", "MaxPool2D",
-    "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU", "Sequential", "Sigmoid",
-    "Tanh", "accuracy", "check_gradients", "datasets", "networks", "predict", "set_threads", "softmax_jacobian", "train",
+    "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift", "GlobalAveragePool",
+    "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm", "LeakyReLU",
+    "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU", "Sequential",
+    "Sigmoid", "Tanh", "accuracy", "check_gradients", "datasets", "load_checkpoint", "load_network", "networks", "predict",
+    "save_checkpoint", "set_threads", "softmax_jacobian", "train",
 ]

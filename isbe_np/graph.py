@@ -12,6 +12,7 @@ a BatchNorm, is in `Graph.state()`.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import numpy as np
@@ -41,8 +42,8 @@ class Graph:
         if np.dtype(dtype) not in FLOATS:
             raise TypeError(f"Graph expects dtype np.float32 or np.float64; got {dtype!r}.")
         self.seed, self.dtype, self.fuse = whole("Graph(seed)", seed, least=0), np.dtype(dtype), bool(fuse)
-        self.nodes = _in_order(inputs, outputs)
-        self.names = _name(self.nodes)
+        self.nodes = in_order(inputs, outputs)
+        self.names = names_of(self.nodes)
         self._by_name = {name: node for node, name in self.names.items()}
         self._make_parameters()
         self._make_state()
@@ -53,7 +54,7 @@ class Graph:
 
     def _make_parameters(self) -> None:
         """One flat buffer for values, one for gradients; each parameter starts at a multiple of 64 bytes."""
-        wanted = self._wanted("weights")
+        wanted = wanted_arrays(self.nodes, self.names, "weights")
         unit = 64 // self.dtype.itemsize
         self._layout, total = [], 0
         for (layer, part), (name, weights) in wanted.items():
@@ -70,21 +71,9 @@ class Graph:
         """What each layer remembers, by part, and where an array is found by its name."""
         self._states: dict[Layer, dict[str, np.ndarray]] = {node.layer: {} for node in self.nodes}
         self._state_names: dict[str, tuple[Layer, str]] = {}
-        for (layer, part), (name, wanted) in self._wanted("state").items():
+        for (layer, part), (name, wanted) in wanted_arrays(self.nodes, self.names, "state").items():
             self._states[layer][part] = np.full(wanted.shape, wanted.start, self.dtype)
             self._state_names[name] = layer, part
-
-    def _wanted(self, kind: str) -> dict[tuple[Layer, str], tuple[str, Weights]]:
-        """The "weights" or "state" that layers ask for, with their names; a layer in several places asks once."""
-        wanted: dict[tuple[Layer, str], tuple[str, Weights]] = {}
-        for node in self.nodes:
-            asked = getattr(node.layer, kind)(*(parent.shape for parent in node.inputs))
-            for part, weights in asked.items():
-                known = wanted.setdefault((node.layer, part), (f"{self.names[node]}.{part}", weights))
-                if known[1].shape != weights.shape:
-                    raise ValueError(f"{node.layer!r} stands in several places, where its {part} would need the shapes "
-                                     f"{known[1].shape} and {weights.shape}. Use a second layer.")
-        return wanted
 
     def _cut_views(self) -> None:
         """Make each parameter a view into the flat buffers."""
@@ -176,6 +165,10 @@ class Graph:
         """All parameters, in the order of `values` and `grads`."""
         return [parameter for views in self._views.values() for parameter in views.values()]
 
+    def parts(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """Views into an array laid out as `values` is, such as an optimizer's memory, by the names of the parameters."""
+        return {name: flat[start:start + math.prod(shape)].reshape(shape) for _, _, name, shape, start in self._layout}
+
     def state(self) -> dict[str, np.ndarray]:
         """What layers remember that no gradient changes, by name: the arrays themselves, to be written in place.
 
@@ -240,7 +233,7 @@ class Sequential(Graph):
         super().__init__(first, node, seed=seed, dtype=dtype, fuse=fuse)
 
 
-def _in_order(first: Node, last: Node) -> list[Node]:
+def in_order(first: Node, last: Node) -> list[Node]:
     """The nodes that `last` depends on, each after all that it reads; the input first, `last` at the end."""
     for name, node in (("inputs", first), ("outputs", last)):
         if not isinstance(node, Node):
@@ -267,9 +260,10 @@ def _in_order(first: Node, last: Node) -> list[Node]:
     return [first, *order]
 
 
-def _name(nodes: list[Node]) -> dict[Node, str]:
+def names_of(nodes: list[Node]) -> dict[Node, str]:
     """A name for each node: its layer's own, or its kind and a number, as in conv2d_1; a layer's later places get numbers."""
     names: dict[Node, str] = {}
+    taken: set[str] = set()
     owners = {node.layer.name: node.layer for node in nodes if node.layer.name}
     counts: dict[str, int] = {}
     for node in nodes:
@@ -279,8 +273,22 @@ def _name(nodes: list[Node]) -> dict[Node, str]:
         own = layer.name or ("input" if isinstance(layer, InputLayer) else None)
         stem = own or type(layer).__name__.lower()
         name = own
-        while name is None or name in names.values() or owners.get(name, layer) is not layer:
+        while name is None or name in taken or owners.get(name, layer) is not layer:
             counts[stem] = counts.get(stem, 1 if own else 0) + 1
             name = f"{stem}_{counts[stem]}"
         names[node] = name
+        taken.add(name)
     return names
+
+
+def wanted_arrays(nodes: list[Node], names: dict[Node, str], kind: str) -> dict[tuple[Layer, str], tuple[str, Weights]]:
+    """The "weights" or "state" that layers ask for, with their names; a layer in several places asks once. None is made."""
+    wanted: dict[tuple[Layer, str], tuple[str, Weights]] = {}
+    for node in nodes:
+        asked = getattr(node.layer, kind)(*(parent.shape for parent in node.inputs))
+        for part, weights in asked.items():
+            known = wanted.setdefault((node.layer, part), (f"{names[node]}.{part}", weights))
+            if known[1].shape != weights.shape:
+                raise ValueError(f"{node.layer!r} stands in several places, where its {part} would need the shapes "
+                                 f"{known[1].shape} and {weights.shape}. Use a second layer.")
+    return wanted

@@ -11,7 +11,7 @@ from pathlib import Path
 from isbe_np import datasets, executors, files
 from isbe_np.checks import whole
 
-DONE, WENT_WRONG, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit codes
+DONE, WENT_WRONG, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 
 
 def count(text: str) -> int:

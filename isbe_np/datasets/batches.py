@@ -16,7 +16,7 @@ def order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int,
-            augment: Callable | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            augment: Callable | None = None, first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of x (B, ...) and y (B, ...) that together hold every example once, in the order of `order`.
 
     They are C-contiguous copies. B is `batch_size`, save for the last pair, which holds what is left. ValueError and
@@ -24,13 +24,15 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int
 
     augment : such as `isbe_np.Affine(rotation=10)`, called as augment(x, indices, epoch, out, seed): changes the copies, which
         then share one memory: the next pair overwrites the one before.
+    first : leave out so many pairs, which are not made either; the rest are the same as without.
     """
     batch_size = checks.whole("batches: batch_size", batch_size)
+    first = checks.whole("batches: first", first, least=0)
     if len(x) != len(y):
         raise ValueError(f"batches expects one label for each image; got {len(x)} images and {len(y)} labels. "
                          "Cut x and y to the same length.")
     shuffled = order(len(x), seed, epoch)
-    pieces = (shuffled[at:at + batch_size] for at in range(0, len(x), batch_size))
+    pieces = (shuffled[at:at + batch_size] for at in range(first * batch_size, len(x), batch_size))
     if augment is None:
         return ((x[piece], y[piece]) for piece in pieces)
     out = np.empty((min(batch_size, len(x)), *x.shape[1:]), x.dtype)

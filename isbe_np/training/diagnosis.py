@@ -7,6 +7,7 @@ its head is. An unbounded normalizer, for one, learns at a small enough rate.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -97,8 +98,21 @@ class Early:
     def keep(self, x: np.ndarray, y: np.ndarray, scores: np.ndarray) -> None:
         """Copies of a batch x (N, ...), y (N, ...), scores (N, ..., C), as far as there is room."""
         for kept, given in ((self.x, x), (self.y, y), (self.scores, scores)):
-            kept.append(given[:self.missing].copy())
+            kept.append(given[:min(self.missing, len(scores))].copy())
         self.missing -= len(self.x[-1])
+
+    def recall(self, batches: Iterable[tuple[np.ndarray, np.ndarray]], scores: np.ndarray | None) -> None:
+        """Keep what was kept before: `scores` (n, ..., C) of the first n examples that `batches` give."""
+        left = np.empty(0) if scores is None else scores
+        for x, y in batches if len(left) else ():
+            self.keep(x, y, left[:len(x)])
+            left = left[len(x):]
+            if not len(left):
+                break
+
+    def seen(self) -> np.ndarray | None:
+        """The scores (n, ..., C) as they came, or None before the first step."""
+        return np.concatenate(self.scores) if self.scores else None
 
     def now(self, net: Graph, head: Head) -> tuple[bool, bool, float]:
         """What became of them: whether they move and y − t is no larger, whether all get the same scores though they did not

@@ -26,12 +26,17 @@ class Optimizer:
     def step(self, net: Graph) -> None:
         """Change the parameters of `net` by one step along their gradients."""
         if self._values is None:
-            self._values = net.values
-            self.memory = [np.zeros_like(net.values) for _ in range(self.slots)]
+            self.adopt(net)
         elif self._values is not net.values:
             raise ValueError(f"{self!r} remembers the steps of another network; make a new optimizer for each network.")
         self.steps += 1
         self.update(net.values, net.grads, net.dtype.type)
+
+    def adopt(self, net: Graph, steps: int = 0) -> None:
+        """Belong to `net`, whatever was before: `steps` were taken, with an empty memory of them."""
+        self.steps = steps
+        self._values = net.values
+        self.memory = [np.zeros_like(net.values) for _ in range(self.slots)]
 
     def update(self, w: np.ndarray, g: np.ndarray, number) -> None:
         """Change w in place by its gradient g; `number` makes a scalar of their dtype."""

@@ -10,10 +10,10 @@ from tqdm import tqdm
 class Progress:
     """A context manager around one epoch. Everything goes to standard error."""
 
-    def __init__(self, wanted: bool, epoch: int, epochs: int, steps: int):
+    def __init__(self, wanted: bool, epoch: int, epochs: int, steps: int, done: int = 0):
         self.wanted = wanted
-        self.bar = tqdm(total=steps, desc=f"epoch {epoch + 1}/{epochs}", unit="step", leave=False, dynamic_ncols=True,
-                        disable=not (wanted and sys.stderr.isatty()))
+        self.bar = tqdm(total=steps, initial=done, desc=f"epoch {epoch + 1}/{epochs}", unit="step", leave=False,
+                        dynamic_ncols=True, disable=not (wanted and sys.stderr.isatty()))
 
     def __enter__(self) -> Progress:
         return self

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +19,15 @@ from isbe_np.graph import Graph
 from isbe_np.heads import Head
 from isbe_np.kernels.finite import all_finite, squared_norm
 from isbe_np.training.augmentation import Augment
+from isbe_np.training.checkpoint import Checkpoint
 from isbe_np.training.diagnosis import Early, diagnose, guessing, no_better, too_large, warn
 from isbe_np.training.history import History
+from isbe_np.training.keeping import Folder, Keeping, Nowhere, Stopped, name_of
 from isbe_np.training.metrics import accuracy
 from isbe_np.training.optimizers import SGD, Optimizer
 from isbe_np.training.progress import Progress
 from isbe_np.training.schedules import Schedule, factor
+from isbe_np.training.stopping import Stopping
 
 # Momentum adds up many steps: the change of one step stays so far below the largest number of the dtype.
 MARGIN = 1e6
@@ -31,7 +39,8 @@ class Diverged(Exception):
 
 def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: int = 128,
           optimizer: Optimizer | None = None, seed: int = 0, schedule: str | Schedule = "constant", loss: bool = False,
-          progress: bool = True, augment: Augment | None = None) -> History:
+          progress: bool = True, augment: Augment | None = None, checkpoint: str | os.PathLike | None = None,
+          resume: bool = False, checkpoint_seconds: float = 30.0, note: Any = None) -> History:
     """Train `net` in place and return its history.
 
     Parameters
@@ -44,9 +53,17 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     progress : show a bar on a terminal, else a line an epoch, on standard error.
     augment : changes the training images anew in each epoch, such as `isbe_np.Affine(rotation=10, shift=2)`, or a function
         (x_train, indices, epoch, out, seed) that fills and returns `out` from x_train[indices]. `seed` decides how.
+    checkpoint : a folder for this training alone, new or empty. Its checkpoint.npz is written at the start, after each epoch
+        and whenever `checkpoint_seconds` have passed; the one before it is kept.
+    resume : go on from the folder's checkpoint, by the same arguments. The result is that of a training that was never
+        stopped, to the bit with the same versions on the same processor. Where there is none yet, training starts.
+    note : plain data of your own, kept in the checkpoint.
 
-    Ctrl-C ends training and keeps what was learnt: `History.stopped` is then "interrupted". Scores or gradients that
-    are not finite end it with "diverged" and a sentence in `History.diagnosis`, before they reach the parameters.
+    Ctrl-C ends training and keeps what was learnt: `History.stopped` is then "interrupted". With a checkpoint it ends after
+    the step at hand, or the evaluation, and is saved first, as SIGTERM does ("terminated"); a second Ctrl-C ends it at once.
+    Scores or gradients that are not finite end it with "diverged" and a sentence in `History.diagnosis`, before they reach the
+    parameters. OSError where the folder cannot be used, is used by another training, or holds a checkpoint without `resume`;
+    one that cannot be written later is told in `History.unsaved`. ValueError where the training to go on with was another.
     """
     epochs, batch_size = whole("train(epochs)", epochs), whole("train(batch_size)", batch_size)
     seed = whole("train(seed)", seed, least=0)
@@ -56,46 +73,81 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
             raise TypeError(f"train({name}) expects an isbe_np {kind.__name__}; got {given!r}.")
     if augment is not None and not callable(augment):
         raise TypeError(f"train(augment) expects an object such as isbe_np.Affine(rotation=10) or a function; got {augment!r}.")
+    if resume and checkpoint is None:
+        raise ValueError("train(resume=True) expects the folder to go on from as checkpoint; got none.")
     x_train, y_train = _checked(net, data, "train")
     x_test, y_test = _checked(net, data, "test")
     factor_at, run = factor(schedule), _Run(net, head, optimizer, loss, guessing(y_train))
-    history, base = History(), optimizer.learning_rate
-    total = epochs * math.ceil(len(x_train) / batch_size)
-    try:
-        for epoch in range(epochs):
-            run.start_epoch()
-            with Progress(progress, epoch, epochs, total // epochs) as bar:
-                for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment):
-                    optimizer.learning_rate = base * factor_at((history.steps + 0.5) / total)
-                    run.step(x, y, history.steps)
-                    history.steps += 1
-                    bar.advance()
-                run.end_epoch(history, x_test, y_test)
-                bar.finish(history.line())
-    except KeyboardInterrupt:
-        history.stopped = "interrupted"
-    except Diverged as diverged:
-        history.stopped, history.diagnosis, history.warning = "diverged", str(diverged), None
-    finally:
-        optimizer.learning_rate = base
+    per_epoch = math.ceil(len(x_train) / batch_size)
+    settings = {"epochs": epochs, "batch_size": batch_size, "batches": per_epoch, "seed": seed, "schedule": name_of(schedule),
+                "loss": bool(loss), "augment": name_of(augment)}
+    with contextlib.ExitStack() as stack:
+        keeping = Nowhere() if checkpoint is None else Keeping(
+            stack.enter_context(Folder(checkpoint)), checkpoint_seconds, settings, note, stack.enter_context(Stopping()))
+        found = keeping.begin(run, data, resume)
+        if found is not None:
+            run.go_on(found, batches(x_train, y_train, batch_size, seed, 0, augment))
+        history = run.history
+        try:
+            for epoch in range(run.epoch, epochs):
+                with Progress(progress, epoch, epochs, per_epoch, run.batch) as bar:
+                    for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment, run.batch):
+                        optimizer.learning_rate = run.base * factor_at((history.steps + 0.5) / (epochs * per_epoch))
+                        run.step(x, y)
+                        bar.advance()
+                        if run.batch < per_epoch:
+                            keeping.after_step(run)
+                    run.end_epoch(x_test, y_test)
+                    bar.finish(history.line())
+                keeping.after_epoch(run, last=epoch == epochs - 1)
+        except KeyboardInterrupt:
+            history.stopped = keeping.asked or "interrupted"
+        except Stopped as stopped:
+            history.stopped = str(stopped)
+        except Diverged as diverged:
+            history.stopped, history.diagnosis, history.warning = "diverged", str(diverged), None
+        finally:
+            optimizer.learning_rate = run.base
     return history
 
 
+@dataclass
+class Sums:
+    """What an epoch adds up: seconds, steps, examples seen and right ones, losses and gradients' norms."""
+
+    seconds: float = 0.0
+    steps: int = 0
+    seen: int = 0
+    right: int = 0
+    loss: float = 0.0
+    norm: float = 0.0
+
+
 class _Run:
-    """One step after another, and what an epoch adds up."""
+    """One step after another: the epoch and the batch that come next, what the epoch adds up, and the history."""
 
     def __init__(self, net: Graph, head: Head, optimizer: Optimizer, with_loss: bool, guess: float):
         self.net, self.head, self.optimizer, self.with_loss, self.guess = net, head, optimizer, with_loss, guess
-        self.early = Early()
+        self.base, self.history, self.early = optimizer.learning_rate, History(), Early()
+        self.epoch = 0
+        self.start_epoch()
 
     def start_epoch(self) -> None:
-        self.started = time.perf_counter()
-        self.seen = self.right = self.steps = 0
-        self.loss = self.norm = 0.0
+        self.batch, self.sums, self.started = 0, Sums(), time.perf_counter()
 
-    def step(self, x: np.ndarray, y: np.ndarray, number: int) -> None:
+    def counted(self) -> Sums:
+        """The sums so far, with the seconds until now."""
+        return replace(self.sums, seconds=self.sums.seconds + time.perf_counter() - self.started)
+
+    def go_on(self, found: Checkpoint, first: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """From where a checkpoint was saved, which network and optimizer hold already; `first`: epoch 0's batches."""
+        training, self.history = found.training or {}, found.history or History()
+        self.epoch, self.batch, self.sums = training["epoch"], training["batch"], Sums(**training["sums"])
+        self.early.recall(first, found.early)
+
+    def step(self, x: np.ndarray, y: np.ndarray) -> None:
         """Scores, soft scores, error, gradients, update: the whole of learning from one batch."""
-        rate = self.optimizer.learning_rate
+        rate, number = self.optimizer.learning_rate, self.history.steps
         scores = self.net.forward(x, training=True)
         self.labels = y.reshape(-1)  # to the head, each position of a text is an example
         if not all_finite(scores.reshape(-1)):
@@ -117,28 +169,32 @@ class _Run:
             raise self.diverged(number, "the change of the parameters", too_large(rate))
         self.optimizer.step(self.net)
         self.error = error.reshape(rows.shape)
-        self.loss += loss * (len(y) if self.head.reduction == "mean" else 1)
-        self.norm += norm
-        self.steps += 1
-        self.seen += len(y)
-        self.right += int(np.count_nonzero(rows.argmax(axis=1) == y))
+        self.sums.loss += loss * (len(y) if self.head.reduction == "mean" else 1)
+        self.sums.norm += norm
+        self.sums.steps += 1
+        self.sums.seen += len(y)
+        self.sums.right += int(np.count_nonzero(rows.argmax(axis=1) == y))
+        self.history.steps += 1
+        self.batch += 1
 
-    def end_epoch(self, history: History, x_test: np.ndarray, y_test: np.ndarray) -> None:
+    def end_epoch(self, x_test: np.ndarray, y_test: np.ndarray) -> None:
         """Evaluate, and only then write anything down: an epoch that is cut short leaves no entry."""
-        seconds = time.perf_counter() - self.started
+        history, sums = self.history, self.counted()
         try:
             reached = accuracy(self.net, x_test, y_test)
         except FloatingPointError:
             raise self.diverged(history.steps, "the scores") from None
         warning = self.warning()
         history.accuracy.append(reached)
-        history.seconds.append(seconds)
-        history.train_accuracy.append(self.right / self.seen)
-        history.gradient_norm.append(self.norm / self.steps)
+        history.seconds.append(sums.seconds)
+        history.train_accuracy.append(sums.right / sums.seen)
+        history.gradient_norm.append(sums.norm / sums.steps)
         history.learning_rate.append(self.optimizer.learning_rate)
         if self.with_loss:
-            history.loss.append(self.loss / self.seen)
+            history.loss.append(sums.loss / sums.seen)
         history.warning = warning
+        self.epoch += 1
+        self.start_epoch()
 
     def diverged(self, step: int, what: str, reason: str = "") -> Diverged:
         """What to raise where a pass was not finite."""
@@ -146,10 +202,11 @@ class _Run:
 
     def warning(self) -> str | None:
         """A sentence where the epoch's accuracy in training is as of guessing and nothing is being learnt."""
-        if not no_better(self.right, self.seen, self.guess):
+        sums = self.sums
+        if not no_better(sums.right, sums.seen, self.guess):
             return None
-        reached = (f"training accuracy {self.right / self.seen:.1%} is as of guessing ({self.guess:.1%} by the most frequent "
-                   f"label), gradient norm {self.norm / self.steps:.3g}")
+        reached = (f"training accuracy {sums.right / sums.seen:.1%} is as of guessing ({self.guess:.1%} by the most frequent "
+                   f"label), gradient norm {sums.norm / sums.steps:.3g}")
         return warn(self.net, self.head, self.labels, self.error, self.optimizer.learning_rate, self.early, reached)
 
 

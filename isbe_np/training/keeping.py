@@ -1,0 +1,219 @@
+"""A training's folder: one training at a time, its checkpoint and the one before, and where it goes on from.
+
+    checkpoint.npz             written at the start, every so many seconds, after each epoch and when a signal ends the training
+    checkpoint.previous.npz    the one before that
+    lock                       held while a training uses the folder
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isbe_np.environment import describe
+from isbe_np.files import PART, DamagedFile
+from isbe_np.locks import Lock
+from isbe_np.training import checkpoint
+from isbe_np.training.checkpoint import Checkpoint
+from isbe_np.training.stopping import Stopping
+
+FILE, LOCK = "checkpoint.npz", "lock"
+DATA = "SHA-256 of the data"
+# What decides the bits of a training besides its settings.
+DECIDING = ("isbe_np", "kernels", "python", "numpy", "numba", "llvmlite", "cpu", "threads", "jit", "boundscheck")
+
+logger = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """A signal asked for the end, and what there is has been saved; the text is "interrupted" or "terminated"."""
+
+
+class Folder:
+    """The folder `path` while a training uses it: a context manager. OSError where it cannot be used, or is in use."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path).expanduser()
+        self.file = self.path / FILE
+
+    def __enter__(self) -> Folder:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = Lock(self.path / LOCK)
+        except BlockingIOError as fault:
+            raise BlockingIOError(f"train(checkpoint) expects a folder that no other training uses; as for {self.path}, "
+                                  f"{fault}. Wait for its end, or name another folder.") from None
+        except OSError as fault:
+            raise self._unusable(fault) from fault
+        for part in self.path.glob(f".checkpoint.*{PART}"):  # of a process that was killed while it wrote
+            part.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._lock.release()
+
+    def _unusable(self, fault: OSError) -> OSError:
+        return OSError(f"train(checkpoint) expects a folder that can be written; {self.path} is none ({fault.strerror}). Make "
+                       f"room in it, or name another.")
+
+    def holds_one(self) -> bool:
+        """Whether there is a checkpoint, right or damaged."""
+        return self.file.exists() or checkpoint.previous_of(self.file).exists()
+
+    def load(self, **passed) -> Checkpoint | None:
+        """The newest checkpoint that is undamaged, or None where there is none at all; `passed` as to `checkpoint.read`.
+
+        DamagedFile where all are damaged. One that is damaged is renamed, so that it never takes the place of a right one.
+        """
+        damaged = None
+        for file in (self.file, checkpoint.previous_of(self.file)):
+            try:
+                return checkpoint.read(file, **passed)
+            except FileNotFoundError:
+                pass
+            except DamagedFile as fault:
+                aside = file.with_name(f"{file.stem}.damaged{file.suffix}")
+                os.replace(file, aside)
+                damaged = damaged or fault
+                logger.warning("%s It is called %s now; the checkpoint before it comes next.", fault, aside.name)
+        if damaged is not None:
+            raise damaged
+        return None
+
+
+class Nowhere:
+    """A training that keeps no checkpoint."""
+
+    asked: str | None = None
+
+    def begin(self, run, data, resume: bool) -> Checkpoint | None:
+        """The checkpoint to go on from, with which the network and the optimizer were filled, or None."""
+
+    def after_step(self, run) -> None:
+        """Between two steps of an epoch."""
+
+    def after_epoch(self, run, last: bool) -> None:
+        """After an epoch's evaluation."""
+
+
+def note_of(path: str | os.PathLike) -> Any:
+    """The note in the newest undamaged checkpoint of the folder `path`, or None; nothing is changed."""
+    file = Path(path).expanduser() / FILE
+    for place in (file, checkpoint.previous_of(file)):
+        with contextlib.suppress(FileNotFoundError, DamagedFile):
+            return checkpoint.read(place).note
+    return None
+
+
+class Keeping(Nowhere):
+    """When a training writes its checkpoint into `folder`, and that a signal ends it: Stopped, once it is saved."""
+
+    def __init__(self, folder: Folder, seconds: float, settings: dict[str, Any], note: Any, stopping: Stopping):
+        self.folder, self.seconds, self.settings, self.note, self.stopping = folder, seconds, settings, note, stopping
+        self._environment, self._saved, self._data = deciding(), 0.0, ""
+
+    @property
+    def asked(self) -> str | None:  # type: ignore[override]
+        """What a signal asked for."""
+        return self.stopping.asked
+
+    def begin(self, run, data, resume: bool) -> Checkpoint | None:
+        self._data = digest(data)
+        if self.folder.holds_one() and not resume:
+            raise FileExistsError(f"train(checkpoint) expects a new folder; {self.folder.path} holds a checkpoint already. Go "
+                                  f"on with it by resume=True or --resume, or name another folder.")
+        found = self.folder.load(net=run.net, head=run.head, optimizer=run.optimizer, check=self._check) if resume else None
+        self._saved = time.monotonic()
+        if found is None:
+            self.save(run)
+            if run.history.unsaved:
+                raise OSError(run.history.unsaved)
+        return found
+
+    def _check(self, facts: dict[str, Any]) -> None:
+        """ValueError unless the training is the same; a warning where it may round otherwise."""
+        training = facts["training"]
+        if training is None or facts["history"] is None or facts["optimizer"] is None:
+            raise checkpoint.Misfit(f"{self.folder.file} was not saved by a training, so that none can go on from it. Load it "
+                                    f"by load_checkpoint, and train in another folder.")
+        then, now = training["settings"] | {DATA: training["data"]}, self.settings | {DATA: self._data}
+        if now["schedule"] == "constant":  # more epochs change nothing in those that were
+            now["epochs"] = then.get("epochs")
+        for name in now:
+            if now[name] != then.get(name):
+                raise checkpoint.Misfit(f"train(resume) expects the training of {self.folder.file}, {name} {then.get(name)}; "
+                                        f"got {now[name]}. Train by the same settings on the same data, or in a new folder.")
+        done, batch, per_epoch = training["epoch"], training["batch"], then["batches"]
+        steps, entries = facts["history"]["steps"], len(facts["history"]["accuracy"])
+        if batch >= per_epoch or (steps, entries) != (done * per_epoch + batch, done) or done > self.settings["epochs"]:
+            raise checkpoint.Misfit(f"train(resume) expects a place in a training of {self.settings['epochs']} epochs of "
+                                    f"{per_epoch} batches; {self.folder.file} is at epoch {done}, batch {batch}, step {steps}, "
+                                    f"with {entries} entries of history. Train in a new folder, or by more epochs.")
+        apart = [f"{name} {facts['environment'].get(name)} before and {here} now" for name, here in self._environment.items()
+                 if facts["environment"].get(name) != here]
+        if apart:
+            logger.warning("going on where something else is at work (%s): from here on results may be rounded otherwise.",
+                           "; ".join(apart))
+        logger.info("going on from %s: epoch %d, batch %d", self.folder.file, training["epoch"] + 1, training["batch"])
+
+    def after_step(self, run) -> None:
+        self.stopping.working()
+        if self.stopping.asked or time.monotonic() - self._saved >= self.seconds:
+            self.save(run)
+        if self.stopping.asked:
+            raise Stopped(self.stopping.asked)
+
+    def after_epoch(self, run, last: bool) -> None:
+        self.save(run)
+        if self.stopping.asked and not last:
+            raise Stopped(self.stopping.asked)
+
+    def save(self, run) -> None:
+        """Write the checkpoint. Where that fails, training goes on, with a warning: the checkpoint before is still there."""
+        run.optimizer.learning_rate = run.base  # the schedule sets it anew before each step
+        early = run.early.seen()
+        run.history.unsaved = None
+        training = {"settings": self.settings, "data": self._data, "epoch": run.epoch, "batch": run.batch,
+                    "early": 0 if early is None else len(early), "sums": dataclasses.asdict(run.counted())}
+        try:
+            start = time.perf_counter()
+            size = checkpoint.write(self.folder.file, run.net, run.head, run.optimizer, run.history, self.note, training, early,
+                                    self._environment)
+            logger.info("%s: step %d, %.1f MB in %.0f ms", self.folder.file, run.history.steps, size / 1e6,
+                        (time.perf_counter() - start) * 1e3)
+        except OSError as fault:
+            run.history.unsaved = (f"The checkpoint of step {run.history.steps} could not be written to {self.folder.path} "
+                                   f"({fault.strerror}); the one before it is still there. Make room, or set permissions.")
+            logger.warning("%s", run.history.unsaved)
+        self._saved = time.monotonic()
+
+
+def deciding() -> dict[str, Any]:
+    """Versions, machine and threads that decide the bits of a training."""
+    here = describe(paths=False)
+    return {name: here[name] for name in DECIDING if name in here}
+
+
+def digest(data) -> str:
+    """SHA-256 of a data set's arrays, which tells whether a training goes on with the same."""
+    found = hashlib.sha256()
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        array = np.ascontiguousarray(getattr(data, name))
+        found.update(f"{name} {array.shape} {array.dtype.str}".encode())
+        found.update(array.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
+
+
+def name_of(thing: Any) -> str | None:
+    """A schedule or an augmentation by a name that is the same in another process."""
+    if thing is None or isinstance(thing, str):
+        return thing
+    return repr(thing) if dataclasses.is_dataclass(thing) else getattr(thing, "__qualname__", type(thing).__qualname__)

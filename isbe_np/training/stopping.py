@@ -1,0 +1,43 @@
+"""Ending a training between two steps when a signal asks for it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+STOPPED = {"SIGINT": "interrupted", "SIGTERM": "terminated"}
+
+
+class Stopping:
+    """A context manager in which Ctrl-C (SIGINT) and SIGTERM set `asked`, to "interrupted" or "terminated", and no more.
+
+    A second signal, or the first before `working` was called, raises KeyboardInterrupt at once. Signals that this process
+    ignores stay ignored, and outside the main thread, where there are none, nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self.asked: str | None = None
+        self._at_once = True
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Stopping:
+        if threading.current_thread() is threading.main_thread():
+            for name in STOPPED:
+                number = getattr(signal, name)
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def working(self) -> None:
+        """From here on there is something to lose."""
+        self._at_once = False
+
+    def _on_signal(self, number: int, _) -> None:
+        at_once, self._at_once = self._at_once, True
+        self.asked = STOPPED[signal.Signals(number).name]
+        if at_once:
+            raise KeyboardInterrupt
