@@ -50,8 +50,10 @@ from isbe_np.training import (
     accuracy,
     load_checkpoint,
     load_network,
+    load_safetensors,
     predict,
     save_checkpoint,
+    save_safetensors,
     train,
 )
 
@@ -60,6 +62,6 @@ __all__ = [
     "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift", "GlobalAveragePool",
     "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm", "LeakyReLU",
     "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU", "Sequential",
-    "Sigmoid", "Tanh", "accuracy", "check_gradients", "datasets", "load_checkpoint", "load_network", "networks", "predict",
-    "save_checkpoint", "set_threads", "softmax_jacobian", "train",
+    "Sigmoid", "Tanh", "accuracy", "check_gradients", "datasets", "load_checkpoint", "load_network", "load_safetensors",
+    "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads", "softmax_jacobian", "train",
 ]

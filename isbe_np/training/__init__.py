@@ -2,6 +2,7 @@
 
 from isbe_np.training.augmentation import Affine, FlipShift
 from isbe_np.training.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
+from isbe_np.training.exchange import load_safetensors, save_safetensors
 from isbe_np.training.history import History
 from isbe_np.training.metrics import accuracy, predict
 from isbe_np.training.optimizers import SGD, Adam, AdamW, Optimizer
@@ -10,5 +11,5 @@ from isbe_np.training.train import train
 
 __all__ = [
     "SCHEDULES", "SGD", "Adam", "AdamW", "Affine", "Checkpoint", "FlipShift", "History", "Optimizer", "accuracy",
-    "load_checkpoint", "load_network", "predict", "save_checkpoint", "train",
+    "load_checkpoint", "load_network", "load_safetensors", "predict", "save_checkpoint", "save_safetensors", "train",
 ]

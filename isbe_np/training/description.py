@@ -108,7 +108,7 @@ def same_network(net: Graph, told: dict[str, Any]) -> str | None:
         return f"the layers {_kinds(told)}, where this network has {_kinds(here)}"
     for ours, theirs in zip(here["layers"], told["layers"], strict=True):
         if ours != theirs:
-            return f"a {theirs['kind']} of {theirs['settings']}, where this network has one of {ours['settings']}"
+            return f"a layer {theirs['kind']} with {theirs['settings']}, where this network has one with {ours['settings']}"
     return None if here["nodes"] == told["nodes"] else "the same layers, joined in another way"
 
 

@@ -189,9 +189,10 @@ class Keeping(Nowhere):
                                     self._environment)
             logger.info("%s: step %d, %.1f MB in %.0f ms", self.folder.file, run.history.steps, size / 1e6,
                         (time.perf_counter() - start) * 1e3)
-        except OSError as fault:
+        except (OSError, ValueError) as fault:
+            reason = getattr(fault, "strerror", None) or fault
             run.history.unsaved = (f"The checkpoint of step {run.history.steps} could not be written to {self.folder.path} "
-                                   f"({fault.strerror}); the one before it is still there. Make room, or set permissions.")
+                                   f"({reason}); the one before it is still there. Make room, or set permissions.")
             logger.warning("%s", run.history.unsaved)
         self._saved = time.monotonic()
 

@@ -1,0 +1,86 @@
+"""Weights taken along to other frameworks and back, in safetensors files, by the names that PyTorch has for them.
+
+A network's ``conv2d_1.weight`` and ``.bias`` are called so there too, in the same layout; batch norm's and layer norm's γ and
+β are ``weight`` and ``bias``, running statistics ``running_mean`` and ``running_var``. A torch.nn.Module whose parts are called
+as the layers are takes such a file by ``load_state_dict(safetensors.torch.load_file(path), strict=False)``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from isbe_np.files import DamagedFile, replacing
+from isbe_np.graph import Graph, wanted_arrays
+from isbe_np.layers.normalization import Normalization
+
+NORMS = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
+DTYPES = {"float32": "F32", "float64": "F64"}
+COUNTS = "num_batches_tracked"  # which PyTorch keeps for each batch norm, and nobody here needs
+REMEDY = "Get another copy of it, or pass names= where only the layers' names differ."
+
+
+def save_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, str] | None = None) -> None:
+    """Write the parameters and running statistics of `net` to the safetensors file `path`, whole or not at all.
+
+    names : for layers that shall have another name in the file, theirs by ours: ``{"conv2d_1": "features.0"}``. ImportError
+    without the library; OSError where the file cannot be written; ValueError for a name of no layer.
+    """
+    _library()
+    from safetensors.numpy import save
+    data = save({name: np.ascontiguousarray(array) for name, array in _arrays(net, names).items()})
+    with replacing(path) as file:
+        file.write(data)
+
+
+def load_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, str] | None = None) -> None:
+    """Put what the safetensors file `path` holds into the parameters and running statistics of `net`.
+
+    names : as to `save_safetensors`. ValueError unless the file holds exactly these arrays, of these shapes and of the
+    network's dtype; then nothing is changed. OSError where it cannot be read, ImportError without the library.
+    """
+    library, wanted = _library(), _arrays(net, names)
+    try:
+        with library.safe_open(os.fspath(path), framework="np") as file:
+            found = {name for name in file.keys() if name.rpartition(".")[2] != COUNTS}
+            lacks, odd = sorted(wanted.keys() - found), sorted(found - wanted.keys())
+            if lacks or odd:
+                raise DamagedFile(path, "names", f"those of the network, {', '.join(list(wanted)[:3])} ...",
+                                  f"without {', '.join(lacks[:3])}" if lacks else f"also {', '.join(odd[:3])}", REMEDY)
+            for name, array in wanted.items():
+                part = file.get_slice(name)
+                came, right = (tuple(part.get_shape()), part.get_dtype()), (array.shape, DTYPES[net.dtype.name])
+                if came != right:
+                    raise DamagedFile(path, name, f"shape {right[0]} of {right[1]}", f"{came[0]} of {came[1]}", REMEDY)
+            arrays = {name: file.get_tensor(name) for name in wanted}
+    except library.SafetensorError as fault:
+        raise DamagedFile(path, "format", "a safetensors file", str(fault), REMEDY) from None
+    for name, array in wanted.items():
+        array[...] = arrays[name]
+
+
+def _arrays(net: Graph, names: Mapping[str, str] | None) -> dict[str, np.ndarray]:
+    """The network's own arrays, by their names in a file."""
+    own = {parameter.name: parameter.value for parameter in net.parameters()} | net.state()
+    renamed, found = dict(names or {}), {}
+    for kind in ("weights", "state"):
+        for (layer, part), (name, _) in wanted_arrays(net.nodes, net.names, kind).items():
+            place = name.removesuffix(f".{part}")
+            there = renamed.get(place, place)
+            found[f"{there}.{NORMS[part] if isinstance(layer, Normalization) else part}"] = own[name]
+    layers = {name.rpartition(".")[0] for name in own}
+    if not renamed.keys() <= layers or len(found) != len(own):
+        raise ValueError(f"names expects other names, each once, for layers with parameters, {', '.join(sorted(layers))}; "
+                         f"got {renamed}.")
+    return found
+
+
+def _library() -> Any:
+    try:
+        import safetensors
+    except ImportError as fault:
+        raise ImportError('Exchanging weights needs safetensors. Run `pip install "isbe_np[safetensors]"`.') from fault
+    return safetensors

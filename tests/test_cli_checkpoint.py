@@ -1,0 +1,130 @@
+"""`isbe train --checkpoint DIR --resume`: what stops it, its exit codes, and that it goes on as if nothing had been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+
+import isbe_np as isbe
+from isbe_np import cli, datasets
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Commands that know tiny networks and data alone, in a folder of their own."""
+    tiny.study(monkeypatch)
+    monkeypatch.setattr(datasets, "load", lambda *_, **__: tiny.dataset())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def values(folder="run"):
+    return isbe.load_network(f"{folder}/checkpoint.npz").values.tobytes()
+
+
+def stop_at(monkeypatch, at, number):
+    """Have step `at` of the next training send this process a signal."""
+    step = isbe.SGD.step
+
+    def stopping(self, net):
+        step(self, net)
+        if self.steps == at:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(isbe.SGD, "step", stopping)
+
+
+@pytest.mark.parametrize("number, code, word", [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+def test_a_signal_saves_and_the_exit_code_says_so(small, monkeypatch, capsys, number, code, word):
+    assert cli.main(["train", "--net", "tiny", "--seed", "3", "--route", "fused", "--checkpoint", "whole"]) == 0
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3, number)
+        assert cli.main(["train", "--net", "tiny", "--seed", "3", "--route", "fused", "--checkpoint", "run"]) == code
+    out = capsys.readouterr().out
+    assert f"no epoch finished, 3 steps, 0.0 s in training, {word}" in out
+    assert "Go on with: isbe train --checkpoint run --resume" in out
+    assert isbe.load_checkpoint("run/checkpoint.npz").history.steps == 3
+
+    assert cli.main(["train", "--checkpoint", "run", "--resume"]) == 0, "its options are known"
+    assert "tiny on" in capsys.readouterr().out and values() == values("whole")
+
+
+def test_options_may_be_repeated_and_not_changed(small, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3, signal.SIGTERM)
+        cli.main(["train", "--net", "tiny", "--checkpoint", "run"])
+    for option, value in (("--seed", "1"), ("--batch-size", "5"), ("--net", "linear"), ("--route", "fused"), ("--epochs", "9"),
+                          ("--learning-rate", "0.3"), ("--normalizer", "sigmoid")):
+        capsys.readouterr()
+        assert cli.main(["train", "--checkpoint", "run", "--resume", option, value]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert cli.main(["train", "--checkpoint", "run", "--resume", "--net", "tiny", "--seed", "0", "--batch-size", "6"]) == 0
+
+
+def test_without_resume_nothing_is_overwritten(small, capsys):
+    assert cli.main(["train", "--net", "tiny", "--checkpoint", "run"]) == 0
+    before = values()
+    assert cli.main(["train", "--net", "tiny", "--checkpoint", "run", "--seed", "1"]) == 2
+    assert "isbe train: train(checkpoint) expects a new folder; run holds a checkpoint already" in capsys.readouterr().err
+    assert values() == before
+
+
+def test_resume_needs_a_folder(small, capsys):
+    assert cli.main(["train", "--net", "tiny", "--resume"]) == 2
+    assert "expects the folder to go on from" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_at_the_end(small, monkeypatch, capsys):
+    from isbe_np import archive
+    write, written = archive.write, []
+
+    def full(*given):
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(1)
+        return write(*given)
+
+    monkeypatch.setattr(archive, "write", full)
+    assert cli.main(["train", "--net", "tiny", "--checkpoint", "run", "--json", "a.json"]) == 1
+    told = capsys.readouterr()
+    assert "test accuracy" in told.out and "could not be written to run (No space left on device)" in told.err
+    assert "could not be written" in json.loads((small / "a.json").read_text())["history"]["unsaved"]
+
+
+def test_a_note_of_somebody_else_decides_nothing(small, capsys):
+    """What a checkpoint calls its options goes the way of options that are typed."""
+    net, optimizer = tiny.net(), isbe.SGD(0.1, momentum=0.9)
+    for note in (["a", "list"], {"net": "os.system"}, {"data": 5, "seed": "0"}):
+        isbe.train(net, isbe.Head(), tiny.dataset(), optimizer=optimizer, checkpoint="run", note=note, progress=False)
+        assert cli.main(["train", "--checkpoint", "run", "--resume"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        for path in os.listdir("run"):
+            os.unlink(f"run/{path}")
+        optimizer = isbe.SGD(0.1, momentum=0.9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_real_process_is_terminated_and_resumed(tmp_path):
+    """Through the shell's own door, on a real network."""
+    def isbe_train(*more):
+        return subprocess.Popen([sys.executable, "-m", "isbe_np", "train", "--net", "n0", "--epochs", "2", "--checkpoint",
+                                 "run", *more], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+
+    first = isbe_train()
+    while not (line := first.stderr.readline()).startswith("epoch   1"):
+        assert line, first.communicate()
+    first.send_signal(signal.SIGTERM)
+    out, _ = first.communicate(timeout=100)
+    # It may have been at its very end.
+    assert (first.returncode == 143 and "terminated" in out) or first.returncode == 0
+    second = isbe_train("--resume")
+    out, err = second.communicate(timeout=100)
+    assert second.returncode == 0 and "158 steps" in out, err
+    found = isbe.load_checkpoint(tmp_path / "run" / "checkpoint.npz")
+    assert found.history.steps == 158 and np.isfinite(found.net.values).all()

@@ -1,0 +1,343 @@
+"""Trainings that are stopped and go on: at any batch, to the bit; their folder; what is in the way costs nothing."""
+
+import errno
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import tiny
+
+import isbe_np as isbe
+from isbe_np import files
+from isbe_np.training import checkpoint, keeping
+
+
+class Stopping(isbe.SGD):
+    """An SGD that sends its process a signal in one of its steps, or does something else then."""
+
+    def __init__(self, at=-1, number=signal.SIGINT, then=None):
+        super().__init__(0.1, momentum=0.9, weight_decay=1e-3)
+        self.at, self.then = at, then or (lambda: os.kill(os.getpid(), number))
+
+    def step(self, net):
+        super().step(net)
+        if self.steps == self.at:
+            self.then()
+
+
+def network():
+    """A network of which everything must be kept: running statistics, random numbers and parameters."""
+    image = isbe.Input((1, 2, 2))
+    x = isbe.ReLU()(isbe.BatchNorm()(isbe.Conv2D(4, 2, padding=1)(image)))
+    return isbe.Graph(image, isbe.Dense(tiny.CLASSES)(isbe.Dropout(0.3)(isbe.Flatten()(x))), seed=3)
+
+
+HOW = {"epochs": 3, "batch_size": 5, "seed": 4, "schedule": "warm_up_and_decay", "augment": isbe.Affine(shift=1), "loss": True}
+
+
+def train(folder=None, optimizer=None, net=None, head=None, data=None, **options):
+    """A training of 15 steps, 5 an epoch, with its network and optimizer."""
+    net, optimizer = net or network(), optimizer or Stopping()
+    history = isbe.train(net, head or isbe.Head(), data or tiny.dataset(), optimizer=optimizer, progress=False,
+                         checkpoint=folder, **HOW | options)
+    return net, optimizer, history
+
+
+def told(history):
+    """A history but for what the clock says."""
+    return {name: value for name, value in history.as_dict().items() if name != "seconds"}
+
+
+def same(one, other):
+    """Whether two trainings ended with the same bits."""
+    return (one[0].values.tobytes() == other[0].values.tobytes() and told(one[2]) == told(other[2])
+            and all(a.tobytes() == b.tobytes() for a, b in zip(one[1].memory, other[1].memory, strict=True))
+            and all(a.tobytes() == b.tobytes() for a, b in zip(one[0].state().values(), other[0].state().values(), strict=True))
+            and one[0].random.bit_generator.state == other[0].random.bit_generator.state)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("at", range(1, 15))
+def test_a_training_goes_on_from_any_batch_to_the_bit(at, folder):
+    whole = train()
+    stopped = train(folder, Stopping(at))
+    # Ctrl-C in the first step ends it at once: nothing was learnt that could be lost.
+    assert stopped[2].stopped == "interrupted" and stopped[2].steps == (at if at > 1 else stopped[2].steps)
+    assert checkpoint.read(folder / keeping.FILE, optimizer=Stopping()).history.steps == (at if at > 1 else 0)
+    resumed = train(folder, resume=True)
+    assert same(resumed, whole) and resumed[2].stopped is None
+    assert len(resumed[2].seconds) == 3 and all(seconds > 0 for seconds in resumed[2].seconds)
+
+
+def test_checkpoints_change_no_bit(folder):
+    assert same(train(folder, checkpoint_seconds=0), train())
+
+
+def test_again_and_again(folder):
+    """Stopped after every third step, each part in objects of its own."""
+    for at in range(3, 15, 3):
+        assert train(folder, Stopping(at), resume=True)[2].steps == at
+    assert same(train(folder, resume=True), train())
+
+
+def test_what_comes_after_the_last_step_is_kept_too(folder):
+    """The history's warning, for which the first examples' scores are needed, is the same after another stop."""
+    class Reversed(isbe.Head):
+        """Sends the error with the wrong sign, so that nothing is learnt."""
+
+        def backward(self, targets, out=None):
+            return -super().backward(targets, out)
+
+    how = {"epochs": 2, "batch_size": 8, "augment": None, "schedule": "constant", "loss": False}
+    whole = train(head=Reversed(), net=tiny.net(), **how)
+    train(folder, Stopping(2), head=Reversed(), net=tiny.net(), **how)
+    resumed = train(folder, head=Reversed(), net=tiny.net(), resume=True, **how)
+    assert whole[2].warning and same(resumed, whole)
+
+
+def test_sigterm_ends_a_training_as_ctrl_c_does(folder):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    stopped = train(folder, Stopping(7, signal.SIGTERM))
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    assert stopped[2].stopped == "terminated" and stopped[2].steps == 7
+    assert same(train(folder, resume=True), train())
+
+
+def test_a_second_ctrl_c_ends_it_at_once(folder):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stopped = train(folder, Stopping(7, then=twice))
+    assert stopped[2].stopped == "interrupted" and stopped[2].steps == 6, "the seventh step was not ended"
+    assert same(train(folder, resume=True), train())
+
+
+def test_a_signal_in_the_last_evaluation_changes_nothing(folder, monkeypatch):
+    evaluated = []
+
+    def accuracy(*given):
+        evaluated.append(1)
+        if len(evaluated) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return isbe.accuracy(*given)
+
+    monkeypatch.setattr(sys.modules["isbe_np.training.train"], "accuracy", accuracy)
+    done = train(folder)
+    assert done[2].stopped is None and len(done[2].accuracy) == 3
+
+
+def test_in_a_thread_there_are_no_signals_and_all_else_works(folder):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(train(folder)))
+    thread.start()
+    thread.join()
+    assert same(found[0], train())
+
+
+def test_a_finished_training_is_only_told_of(folder):
+    first = train(folder)
+    optimizer = Stopping(16, then=lambda: pytest.fail("a step was made"))
+    again = train(folder, optimizer, resume=True)
+    assert same(again, first) and again[2] == first[2]
+
+
+def test_more_epochs_at_a_constant_rate(folder):
+    train(folder, schedule="constant", epochs=1)
+    assert same(train(folder, schedule="constant", epochs=3, resume=True), train(schedule="constant", epochs=3))
+
+
+@pytest.mark.parametrize("other, sentence", [
+    ({"epochs": 4}, "epochs 3; got 4"), ({"batch_size": 6}, "batch_size 5; got 6"), ({"seed": 5}, "seed 4; got 5"),
+    ({"schedule": "constant"}, "schedule warm_up_and_decay; got constant"), ({"loss": False}, "loss True; got False"),
+    ({"augment": None}, r"augment Affine\(.*shift=1\); got None"), ({"augment": isbe.Affine(shift=2)}, "got Affine"),
+    ({"data": tiny.dataset(test=9)}, "SHA-256 of the data"), ({"net": tiny.net()}, "expects the network that"),
+    ({"head": isbe.Head(route="fused")}, "expects the head that"), ({"optimizer": isbe.SGD(0.1)}, "expects the optimizer that"),
+], ids=str)
+def test_another_training_is_refused_and_nothing_changed(other, sentence, folder):
+    train(folder, Stopping(7))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    net = other.get("net") or network()
+    values = net.values.copy()
+    with pytest.raises(ValueError, match=sentence):
+        train(folder, **{"optimizer": Stopping(), "net": net, **other}, resume=True)
+    assert np.array_equal(net.values, values)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert same(train(folder, resume=True), train())
+
+
+def test_a_schedule_of_ones_own_is_known_by_its_name(folder):
+    def half(done):
+        return 0.5
+
+    train(folder, Stopping(7), schedule=half)
+    assert same(train(folder, resume=True, schedule=half), train(schedule=half))
+
+
+def test_resume_without_a_checkpoint_begins(folder):
+    assert same(train(folder, resume=True), train())
+
+
+def test_a_folder_with_a_checkpoint_needs_resume(folder):
+    train(folder, Stopping(7))
+    with pytest.raises(FileExistsError, match=r"holds a checkpoint already\. Go on with it by resume=True or --resume"):
+        train(folder)
+    assert same(train(folder, resume=True), train())
+
+
+def test_resume_needs_a_folder():
+    with pytest.raises(ValueError, match="expects the folder to go on from"):
+        train(resume=True)
+
+
+def test_a_checkpoint_of_no_training_is_none_to_go_on_from(folder):
+    folder.mkdir()
+    isbe.save_checkpoint(folder / keeping.FILE, network(), isbe.Head(), Stopping())
+    with pytest.raises(ValueError, match="was not saved by a training"):
+        train(folder, resume=True)
+
+
+def test_the_note_is_kept(folder):
+    train(folder, note={"classes": ["a"]})
+    assert keeping.note_of(folder) == {"classes": ["a"]} and keeping.note_of(folder / "none") is None
+
+
+def test_a_training_that_diverges_leaves_the_checkpoint_before(folder):
+    with np.errstate(all="ignore"):
+        lost = train(folder, isbe.SGD(1e30), schedule="constant")
+    assert lost[2].stopped == "diverged" and checkpoint.read(folder / keeping.FILE).history.stopped is None
+
+
+# The folder
+
+
+def test_the_file_before_is_used_where_the_last_is_damaged(folder, caplog):
+    train(folder, Stopping(7))
+    last = folder / keeping.FILE
+    data = bytearray(last.read_bytes())
+    data[len(data) // 2] ^= 1
+    last.write_bytes(data)
+    resumed = train(folder, resume=True)
+    assert same(resumed, train())
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "checkpoint.damaged.npz" in caplog.text and (folder / "checkpoint.damaged.npz").read_bytes() == data
+
+
+def test_a_damaged_file_never_takes_the_place_of_a_right_one(folder, monkeypatch):
+    """Should the process die while it writes the first checkpoint after such a damage, one is still there."""
+    train(folder, Stopping(7))
+    (folder / keeping.FILE).write_bytes(b"damaged")
+
+    replace = os.replace
+
+    def die(source, target):
+        if os.path.basename(target) == keeping.FILE:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "replace", die)
+        assert train(folder, resume=True)[2].stopped == "interrupted"
+    assert not (folder / keeping.FILE).exists() and same(train(folder, resume=True), train())
+
+
+def test_both_damaged(folder):
+    train(folder, Stopping(7))
+    for path in folder.glob("*.npz"):
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"checkpoint\.npz: .*expected"):
+        train(folder, resume=True)
+    assert same(train(folder, resume=True), train()), "they have been put aside"
+    assert len(list(folder.glob("*.damaged.npz"))) == 2
+
+
+def test_the_clock_is_of_no_consequence(folder, monkeypatch):
+    """The newest is known by its name, not by its time, and seconds are counted by a clock that never goes back."""
+    clock = iter(range(10**9, 0, -1000))
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    train(folder, Stopping(7))
+    os.utime(folder / "checkpoint.previous.npz", (2**31, 2**31))
+    assert same(train(folder, resume=True), train())
+
+
+def test_what_a_killed_process_left_is_cleared(folder):
+    train(folder, Stopping(7))
+    for name in (".checkpoint.npz.abc.part", ".checkpoint.previous.npz.abc.part"):
+        (folder / name).write_bytes(b"half")
+    (folder / "mine.part").write_text("not ours")
+    train(folder, resume=True)
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.npz", "checkpoint.previous.npz", "lock", "mine.part"]
+
+
+def test_a_second_training_in_the_folder_is_refused(folder):
+    def second():
+        with pytest.raises(BlockingIOError, match=f"as for {folder}, process {os.getpid()} is using it"):
+            train(folder, resume=True)
+
+    assert same(train(folder, Stopping(7, then=second)), train())
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="expects a folder that can be written"):
+        train(tmp_path / "file")
+
+
+def test_a_full_disk_costs_no_training(folder, monkeypatch, caplog):
+    """It goes on, says so, and the checkpoint before is still there; with room again the next one is written."""
+    real, full = checkpoint.archive.write, [False]
+
+    def write(*given):
+        if full[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*given)
+
+    monkeypatch.setattr(checkpoint.archive, "write", write)
+    done = train(folder, Stopping(7, then=lambda: full.__setitem__(0, True)))
+    assert same((*done[:2], isbe.History(**{**done[2].as_dict(), "unsaved": None})), train())
+    assert "checkpoint of step 15 could not be written" in done[2].unsaved and "No space left on device" in done[2].unsaved
+    assert len(caplog.records) == 2 and checkpoint.read(folder / keeping.FILE, optimizer=Stopping()).history.steps == 5
+
+    full[0] = False
+    again = train(folder, resume=True)
+    assert same(again, train()) and again[2].unsaved is None
+
+
+def test_a_full_disk_at_the_start_is_refused(folder, monkeypatch):
+    def write(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint.archive, "write", write)
+    with pytest.raises(OSError, match=r"step 0 could not be written to .*No space left on device"):
+        train(folder, Stopping(1, then=lambda: pytest.fail("a step was made")))
+
+
+def test_another_version_is_told(folder, monkeypatch, caplog):
+    train(folder, Stopping(7))
+    monkeypatch.setattr(keeping, "deciding", lambda: {"numpy": "0.1"})
+    train(folder, resume=True)
+    assert f"numpy {np.__version__} before and 0.1 now" in caplog.text and "rounded otherwise" in caplog.text
+
+
+def test_it_is_quiet_but_for_info(folder, caplog):
+    with caplog.at_level(logging.INFO):
+        train(folder, Stopping(7))
+        train(folder, resume=True)
+    assert "going on from" in caplog.text and "epoch 2, batch 2" in caplog.text
+    assert {record.levelname for record in caplog.records} == {"INFO"}
+
+
+def test_a_checkpoint_moves_with_its_folder(folder, tmp_path):
+    train(folder, Stopping(7))
+    shutil.move(folder, tmp_path / "elsewhere")
+    assert same(train(tmp_path / "elsewhere", resume=True), train())
