@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from isbe_np.files import DamagedFile, replacing
+from isbe_np.files import DamagedFile, opened, replacing
 
 FACTS = "facts.json"
 SUM = 64  # characters of a SHA-256
@@ -77,20 +77,18 @@ class Archive:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._file = open(path, "rb")
-        try:
+        with contextlib.ExitStack() as stack:
+            self._file = stack.enter_context(opened(path, REMEDY))
             self._size = os.fstat(self._file.fileno()).st_size
             self._packed, self._members = self._open()
             self.facts = self._read_facts()
-        except BaseException:
-            self._file.close()
-            raise
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> Archive:
         return self
 
     def __exit__(self, *_) -> None:
-        self._file.close()
+        self._stack.close()
 
     def fault(self, field: str, expected, got) -> DamagedFile:
         """The error to raise about this file."""

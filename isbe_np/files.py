@@ -7,6 +7,7 @@ import json
 import math
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,21 @@ class DamagedFile(ValueError):
     def __init__(self, path, field: str, expected: str, got: str, remedy: str):
         super().__init__(f"{path}: {field}: expected {expected}; got {got}. {remedy}")
         self.expected, self.got = expected, got
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike, remedy: str) -> Iterator[IO[bytes]]:
+    """The plain file at `path`, open for reading; a pipe, for which one would wait, or a device without end is a DamagedFile.
+
+    An OSError says in a sentence, which ends in `remedy`, what cannot be read.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise DamagedFile(path, "kind", "a plain file", "a pipe or a device", remedy)
+            yield file
+    except OSError as fault:
+        raise type(fault)(f"{path} cannot be read: {fault.strerror or fault}. {remedy}") from fault
 
 
 @contextlib.contextmanager

@@ -75,6 +75,8 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
         raise TypeError(f"train(augment) expects an object such as isbe_np.Affine(rotation=10) or a function; got {augment!r}.")
     if resume and checkpoint is None:
         raise ValueError("train(resume=True) expects the folder to go on from as checkpoint; got none.")
+    if not isinstance(checkpoint_seconds, (int, float)) or not checkpoint_seconds >= 0:
+        raise ValueError(f"train(checkpoint_seconds) expects a number of seconds from 0 on; got {checkpoint_seconds!r}.")
     x_train, y_train = _checked(net, data, "train")
     x_test, y_test = _checked(net, data, "test")
     factor_at, run = factor(schedule), _Run(net, head, optimizer, loss, guessing(y_train))
@@ -84,11 +86,11 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     with contextlib.ExitStack() as stack:
         keeping = Nowhere() if checkpoint is None else Keeping(
             stack.enter_context(Folder(checkpoint)), checkpoint_seconds, settings, note, stack.enter_context(Stopping()))
-        found = keeping.begin(run, data, resume)
-        if found is not None:
-            run.go_on(found, batches(x_train, y_train, batch_size, seed, 0, augment))
-        history = run.history
         try:
+            found = keeping.begin(run, data, resume)
+            if found is not None:
+                run.go_on(found, batches(x_train, y_train, batch_size, seed, 0, augment))
+            history = run.history
             for epoch in range(run.epoch, epochs):
                 with Progress(progress, epoch, epochs, per_epoch, run.batch) as bar:
                     for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment, run.batch):
@@ -101,14 +103,14 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
                     bar.finish(history.line())
                 keeping.after_epoch(run, last=epoch == epochs - 1)
         except KeyboardInterrupt:
-            history.stopped = keeping.asked or "interrupted"
+            run.history.stopped = keeping.asked or "interrupted"
         except Stopped as stopped:
-            history.stopped = str(stopped)
+            run.history.stopped = str(stopped)
         except Diverged as diverged:
-            history.stopped, history.diagnosis, history.warning = "diverged", str(diverged), None
+            run.history.stopped, run.history.diagnosis, run.history.warning = "diverged", str(diverged), None
         finally:
             optimizer.learning_rate = run.base
-    return history
+    return run.history
 
 
 @dataclass

@@ -313,11 +313,16 @@ def test_a_network_of_huge_values_is_refused_before_it_is_made(tmp_path):
         isbe.load_network(tmp_path / "a.npz")
 
 
-def test_no_file_and_a_folder(tmp_path):
+def test_no_file_and_no_plain_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         isbe.load_network(tmp_path / "none.npz")
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="cannot be read: "):
         isbe.load_network(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.npz")
+        for path in (tmp_path / "pipe.npz", "/dev/zero"):
+            with pytest.raises(ValueError, match="kind: expected a plain file; got a pipe or a device"):
+                isbe.load_network(path)
 
 
 def test_a_note_that_is_no_plain_data(tmp_path):

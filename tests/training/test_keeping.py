@@ -195,6 +195,12 @@ def test_a_folder_with_a_checkpoint_needs_resume(folder):
     assert same(train(folder, resume=True), train())
 
 
+@pytest.mark.parametrize("seconds", [-1, float("nan"), "5"])
+def test_seconds_between_checkpoints(folder, seconds):
+    with pytest.raises(ValueError, match="expects a number of seconds from 0 on"):
+        train(folder, checkpoint_seconds=seconds)
+
+
 def test_resume_needs_a_folder():
     with pytest.raises(ValueError, match="expects the folder to go on from"):
         train(resume=True)
