@@ -2,7 +2,7 @@
 
 A network's ``conv2d_1.weight`` and ``.bias`` are called so there too, in the same layout; batch norm's and layer norm's γ and
 β are ``weight`` and ``bias``, running statistics ``running_mean`` and ``running_var``. A torch.nn.Module whose parts are called
-as the layers are takes such a file by ``load_state_dict(safetensors.torch.load_file(path), strict=False)``.
+as the layers are takes such a file by ``load_state_dict(safetensors.torch.load_file(path))``.
 """
 
 from __future__ import annotations
