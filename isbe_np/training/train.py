@@ -93,6 +93,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
             history = run.history
             for epoch in range(run.epoch, epochs):
                 with Progress(progress, epoch, epochs, per_epoch, run.batch) as bar:
+                    run.started = time.perf_counter()
                     for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment, run.batch):
                         optimizer.learning_rate = run.base * factor_at((history.steps + 0.5) / (epochs * per_epoch))
                         run.step(x, y)

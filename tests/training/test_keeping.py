@@ -161,7 +161,7 @@ def test_more_epochs_at_a_constant_rate(folder):
     ({"epochs": 4}, "epochs 3; got 4"), ({"batch_size": 6}, "batch_size 5; got 6"), ({"seed": 5}, "seed 4; got 5"),
     ({"schedule": "constant"}, "schedule warm_up_and_decay; got constant"), ({"loss": False}, "loss True; got False"),
     ({"augment": None}, r"augment Affine\(.*shift=1\); got None"), ({"augment": isbe.Affine(shift=2)}, "got Affine"),
-    ({"data": tiny.dataset(test=9)}, "SHA-256 of the data"), ({"net": tiny.net()}, "expects the network that"),
+    ({"data": tiny.replaced(y_test=1 - tiny.dataset().y_test % 2)}, "SHA-256 of the data"), ({"net": tiny.net()}, "expects the network that"),
     ({"head": isbe.Head(route="fused")}, "expects the head that"), ({"optimizer": isbe.SGD(0.1)}, "expects the optimizer that"),
 ], ids=str)
 def test_another_training_is_refused_and_nothing_changed(other, sentence, folder):
@@ -265,6 +265,19 @@ def test_both_damaged(folder):
         train(folder, resume=True)
     assert same(train(folder, resume=True), train()), "they have been put aside"
     assert len(list(folder.glob("*.damaged.npz"))) == 2
+
+
+def test_the_seconds_of_an_epoch_add_up(folder, monkeypatch):
+    """Those of its parts, and none of those in which nothing was trained: each look at the clock is a second later."""
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    train(folder, Stopping(7))
+    before = checkpoint.read(folder / keeping.FILE, optimizer=Stopping())
+    for _ in range(1000):
+        time.perf_counter()
+    after = train(folder, resume=True)[2]
+    assert before.history.seconds == after.seconds[:1] and before.training["sums"]["seconds"] > 0
+    assert 0 < after.seconds[1] < 100
 
 
 def test_the_clock_is_of_no_consequence(folder, monkeypatch):
