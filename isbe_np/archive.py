@@ -37,6 +37,7 @@ MOST_ARRAYS = 65_000
 REMEDY = "Use another copy of the file, or make it anew."
 
 LOCAL, CENTRAL, END = 30, 46, struct.Struct("<4s4H2LH")  # a zip's headers, the first two in bytes without the names in them
+LONGEST_ENTRY = 1000  # bytes of a member's entry in the zip's list
 PLAIN, LONGEST = 10, 1000  # bytes of a .npy file before the description of its array, and before its numbers
 
 Kinds = Mapping[str, tuple[tuple[int, ...], np.dtype]]
@@ -60,8 +61,9 @@ def write(path: str | os.PathLike, facts: dict, arrays: Mapping[str, np.ndarray]
                 with packed.open(_member(_file_of(name)), "w") as member:
                     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
                     np.lib.format.write_array(member, np.asarray(little, order="C"), (1, 0), allow_pickle=False)
-        file.seek(-SUM, os.SEEK_END)
-        length = file.tell()
+        length = file.seek(-SUM, os.SEEK_END)
+        if length + SUM > MOST_BYTES:
+            raise ValueError(f"{path} can hold {MOST_BYTES:,} bytes; got {length + SUM:,}. Save less.")
         file.seek(0)
         digest = _sha256(file, length)
         file.seek(length)
@@ -106,6 +108,10 @@ class Archive:
         came = (mark, disk, first, here, start + listed, comment)
         if came != right or not 0 < count <= MOST_ARRAYS + 1:
             raise self.fault("end of the zip", f"{right} and at most {MOST_ARRAYS + 1:,} members", f"{came} and {count:,}")
+        self._file.seek(start)
+        # zipfile makes an object of every entry that it finds there, however many it was told of.
+        if listed > count * LONGEST_ENTRY or self._file.read(listed).count(b"PK\1\2") != count:
+            raise self.fault("list of the zip", f"{count:,} members", f"{listed:,} bytes with others")
         try:
             packed = zipfile.ZipFile(self._file)
         except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as fault:
@@ -117,6 +123,9 @@ class Archive:
             if info.filename in members or plain != (zipfile.ZIP_STORED, 0, info.compress_size, place, 0, 0):
                 raise self.fault(f"member {info.filename!r}", f"one of this name, not compressed, at byte {place:,}",
                                  f"{plain}, {'a second one' if info.filename in members else 'the first'}")
+            self._file.seek(place)
+            if self._file.read(LOCAL + len(info.filename)) != info.FileHeader():
+                raise self.fault(f"member {info.filename!r}", "the same header at its place as in the list", "another")
             members[info.filename] = info
             place += LOCAL + len(info.filename) + info.file_size
         names = sum(CENTRAL + len(name) for name in members)
@@ -188,7 +197,7 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def _file_of(name: str) -> str:
-    return quote(name) + ".npy"
+    return quote(name, errors="backslashreplace") + ".npy"
 
 
 def _header(shape: tuple[int, ...], dtype, start: int) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
 import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -20,8 +20,13 @@ class DamagedFile(ValueError):
     """What is wrong with a file: its message is one sentence; `expected` and `got` are the texts in it."""
 
     def __init__(self, path, field: str, expected: str, got: str, remedy: str):
-        super().__init__(f"{path}: {field}: expected {expected}; got {got}. {remedy}")
+        super().__init__(one_line(f"{path}: {field}: expected {expected}; got {got}. {remedy}"))
         self.expected, self.got = expected, got
+
+
+def one_line(text: str) -> str:
+    """`text` without line ends and whatever else a file from somebody may hold that steers a terminal."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 @contextlib.contextmanager
@@ -46,35 +51,40 @@ def replacing(path: str | os.PathLike, previous: str | os.PathLike | None = None
     `path` never holds a part of it, whenever the process or the machine stops; after an error in the block it is as it was,
     and the new file is gone. The file that was there is kept as `previous`, in the same folder, where that is given.
     """
-    path = Path(path).resolve()  # a link stays, what it points to is replaced
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=PART)
+    path = Path(os.path.realpath(path))  # a link stays, what it points to is replaced
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "A folder is in the place of the file", str(path))
+    part = _part_of(path)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        with open(part, "x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         if previous is not None and path.exists():
             _keep(path, path.with_name(Path(previous).name))
-        os.replace(temporary, path)
+        os.replace(part, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        part.unlink(missing_ok=True)
         raise
     _sync(path.parent)
 
 
+def _part_of(path: Path) -> Path:
+    """A name beside `path` that nobody else has, also not on another machine that shares the folder."""
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}{PART}")
+
+
 def _keep(path: Path, previous: Path) -> None:
     """Give the file at `path` the name `previous` as well, so that there is a file at `path` at every moment."""
-    link = previous.with_name(f".{previous.name[:40]}.{secrets.token_hex(4)}{PART}")
+    link = _part_of(previous)
     try:
         os.link(path, link)
         os.replace(link, previous)
     except OSError:
         # File systems without links: for a moment there is `previous` alone.
-        with contextlib.suppress(FileNotFoundError):
-            link.unlink()
         os.replace(path, previous)
+    finally:
+        link.unlink(missing_ok=True)  # it is still there where `previous` was the same file already
 
 
 def _sync(folder: Path) -> None:
@@ -96,13 +106,6 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def write_json(path: str | os.PathLike, result: dict) -> None:
     """Write `result` to `path` whole or not at all; a number that is not finite is written as its name in quotes."""
     write_text(path, json.dumps(_plain(result), indent=1, allow_nan=False) + "\n")
-
-
-def _umask() -> int:
-    """What new files may not be; there is no way to ask but to set it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _plain(value):

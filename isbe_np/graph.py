@@ -59,7 +59,7 @@ class Graph:
         self._layout, total = [], 0
         for (layer, part), (name, weights) in wanted.items():
             self._layout.append((layer, part, name, weights.shape, total))
-            total += -(-int(np.prod(weights.shape)) // unit) * unit
+            total += -(-math.prod(weights.shape) // unit) * unit
         self.values, self.grads = zeros((total,), self.dtype), zeros((total,), self.dtype)
         self._cut_views()
         random = np.random.default_rng([self.seed, 0])
@@ -78,9 +78,9 @@ class Graph:
     def _cut_views(self) -> None:
         """Make each parameter a view into the flat buffers."""
         self._views: dict[Layer, dict[str, Parameter]] = {node.layer: {} for node in self.nodes}
-        for layer, part, name, shape, start in self._layout:
-            value, grad = (flat[start:start + int(np.prod(shape))].reshape(shape) for flat in (self.values, self.grads))
-            self._views[layer][part] = Parameter(name, value, grad)
+        values, grads = self.parts(self.values), self.parts(self.grads)
+        for layer, part, name, _, _ in self._layout:
+            self._views[layer][part] = Parameter(name, values[name], grads[name])
 
     def __getstate__(self) -> dict:
         """For copies: without buffers and views, which would be copied apart from what they look into."""

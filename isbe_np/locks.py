@@ -32,16 +32,28 @@ class Lock:
 
     def release(self) -> None:
         """Let others have it."""
+        with contextlib.suppress(OSError):
+            _unlock(self._descriptor)  # closing would not do while a process that this one forked has it open too
         os.close(self._descriptor)
 
 
-def _lock(descriptor: int) -> None:
-    if os.name == "nt":
-        import msvcrt
+if os.name == "nt":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
         except PermissionError as fault:
             raise BlockingIOError from fault
-    else:
-        import fcntl
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined]
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

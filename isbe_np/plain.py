@@ -7,19 +7,23 @@ from typing import Any
 
 import numpy as np
 
+DEEPEST = 100
 
-def plain(value: Any) -> Any:
-    """`value` in dicts, lists, text, numbers, True, False and None alone; TypeError where it cannot be."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+
+def plain(value: Any, deep: int = 0) -> Any:
+    """`value` in dicts with text as keys, lists, text, numbers, True, False and None alone; TypeError where it cannot be."""
+    if deep > DEEPEST:
+        raise TypeError(f"plain data is expected, up to {DEEPEST} lists and dicts within each other; got more. Leave some out.")
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(item, deep + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain(item, deep + 1) for item in value]
     if isinstance(value, (np.generic, np.ndarray)):
-        return plain(value.tolist())
+        return plain(value.tolist(), deep)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"plain data is expected: dicts, lists, text, numbers, True, False or None; got a {type(value).__name__}, "
-                    f"{value!r}. Leave it out, or turn it into text.")
+    raise TypeError(f"plain data is expected: dicts with text as keys, lists, text, numbers, True, False or None; got a "
+                    f"{type(value).__name__}, {value!r}. Leave it out, or turn it into text.")
 
 
 def settings(thing: object) -> dict[str, Any] | None:

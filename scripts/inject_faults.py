@@ -632,7 +632,6 @@ FAULTS = {
         ("Ctrl-C ends a step halfway",
          "            raise KeyboardInterrupt", "            pass\n        raise KeyboardInterrupt"),
         ("a second Ctrl-C is not heeded", "at_once, self._at_once = self._at_once, True", "at_once = self._at_once"),
-        ("SIGTERM is no reason", '{"SIGINT": "interrupted", "SIGTERM": "terminated"}', '{"SIGINT": "interrupted"}'),
         ("handlers stay", "            signal.signal(number, handler)", "            pass"),
     ],
     ("training/train.py", "tests/training/test_keeping.py"): [

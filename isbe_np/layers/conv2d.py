@@ -1,5 +1,6 @@
 """The convolutional layer."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -38,7 +39,7 @@ class Conv2D(Layer):
 
     def weights(self, *shapes: Shape) -> dict[str, Weights]:
         shape = (self.filters, shapes[0][0], *self.kernel)
-        return {"weight": Weights(shape, (2 / np.prod(shape[1:])) ** 0.5), "bias": Weights((self.filters,))}
+        return {"weight": Weights(shape, (2 / math.prod(shape[1:])) ** 0.5), "bias": Weights((self.filters,))}
 
     def prepare(self, step: Step) -> None:
         work, (p, q), (C, H, W, N) = step.work, self.padding, step.x.shape

@@ -1,5 +1,7 @@
 """Layers that only reshape or join."""
 
+import math
+
 import numpy as np
 
 from isbe_np.layers.base import Layer, Shape, Step
@@ -11,7 +13,7 @@ class Flatten(Layer):
     view = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        return (int(np.prod(shapes[0])),)
+        return (math.prod(shapes[0]),)
 
     def backward(self, step: Step) -> None:
         if step.dx is not None:

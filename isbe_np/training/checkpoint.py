@@ -19,7 +19,7 @@ import numpy as np
 
 from isbe_np import archive
 from isbe_np.environment import describe
-from isbe_np.files import DamagedFile
+from isbe_np.files import DamagedFile, one_line
 from isbe_np.graph import Graph, names_of, wanted_arrays
 from isbe_np.heads import Head
 from isbe_np.layers import Layer, Node
@@ -45,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 class Misfit(ValueError):
     """A file that is right, and not what it is to be used for."""
+
+    def __init__(self, text: str):
+        super().__init__(one_line(text))
 
 
 @dataclass
@@ -121,7 +124,8 @@ def load_checkpoint(path: str | os.PathLike, net: Graph | None = None, head: Hea
     layers : classes of layers of your own that may be made besides those of isbe_np.
 
     ValueError says what is wrong with a damaged or foreign file, or what does not fit what you passed, before anything in those
-    is changed; OSError that it cannot be read. Nothing in the file is executed, and it decides of no memory beyond its length.
+    is changed; OSError that it cannot be read. Nothing in the file is executed, and loading it takes memory by its length
+    alone; running a network takes what its layers need, which `Graph.memory` tells beforehand.
     """
     return read(path, net, head, optimizer, layers)
 
@@ -143,7 +147,7 @@ def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = 
             kinds = _arrays(nodes, facts)
             random = np.random.default_rng(0)
             description.set_random(random, told["random"])
-        except (ValueError, TypeError, OverflowError, AttributeError) as fault:
+        except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as fault:
             if isinstance(fault, (DamagedFile, Misfit)):
                 raise
             raise file.fault("facts", "those of a network that can be made", fault) from None
@@ -164,7 +168,8 @@ def _checked(file: archive.Archive) -> dict[str, Any]:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise file.fault("format", f"{FORMAT!r}", repr(facts.get("format") if isinstance(facts, dict) else facts))
     if facts.get("version") != VERSION:
-        raise file.fault("version", f"{VERSION}, which this isbe_np reads", repr(facts.get("version")))
+        raise Misfit(f"{file.path} is of version {facts.get('version')!r}; this isbe_np reads {VERSION}. Use the one that "
+                     f"wrote it.")
     fault = misfit(facts, FACTS)
     if fault is not None:
         raise file.fault(*fault)

@@ -34,14 +34,14 @@ DTYPES = {dtype.name: dtype for dtype in FLOATS}
 MOST_VALUES = 2**27
 
 # What the functions below return, as patterns for `plain.misfit`.
-MADE = {"kind": str, "settings": (None, dict)}
+MADE = {"kind": str, "built_in": bool, "settings": (None, dict)}
 RANDOM = {"bit_generator": str, "state": {"state": int, "inc": int}, "has_uint32": int, "uinteger": int}
 NETWORK = {"dtype": str, "seed": int, "fuse": bool, "random": RANDOM, "layers": [MADE],
            "nodes": [{"layer": int, "reads": [int]}]}
 NUMBERS = (None, float, [float])
 HEAD = {"normalizer": str, "built_in": bool, "route": str, "reduction": str, "loss": str, "strict": bool,
         "dilation": NUMBERS, "relocation": NUMBERS}
-OPTIMIZER = {"kind": str, "settings": dict, "steps": int, "slots": int}
+OPTIMIZER = {"kind": str, "built_in": bool, "settings": dict, "steps": int, "slots": int}
 
 
 def network(net: Graph) -> dict[str, Any]:
@@ -58,7 +58,14 @@ def network(net: Graph) -> dict[str, Any]:
 
 def _made(layer: Layer) -> dict[str, Any]:
     kind = INPUT if isinstance(layer, InputLayer) else type(layer).__name__
-    return {"kind": kind, "settings": settings(layer)}
+    known = kind == INPUT or LAYERS.get(kind) is type(layer)
+    found = settings(layer)
+    if not known and found is not None:  # a layer of one's own may keep another number than it is given
+        try:
+            found = found if settings(type(layer)(**found)) == found else None
+        except Exception:
+            found = None
+    return {"kind": kind, "built_in": known, "settings": found}
 
 
 def nodes_of(told: dict[str, Any], own: Iterable[type[Layer]] = ()) -> list[Node]:
@@ -67,11 +74,11 @@ def nodes_of(told: dict[str, Any], own: Iterable[type[Layer]] = ()) -> list[Node
     own : classes of layers that may be made besides the package's own. ValueError or TypeError for any other, and for what
     is no network.
     """
-    allowed = LAYERS | {kind.__name__: kind for kind in own}
+    ours = {kind.__name__: kind for kind in own}
     layers: list[Layer | None] = []
     for made in told["layers"]:
-        kind, given = made["kind"], made["settings"]
-        if kind == INPUT and not layers:
+        kind, given, allowed = made["kind"], made["settings"], LAYERS if made["built_in"] else ours
+        if kind == INPUT and made["built_in"] and not layers:
             layers.append(None)
         elif kind not in allowed:
             raise ValueError(f"its layers should be of isbe_np, or of classes passed as layers=; one is a {kind!r}")
@@ -149,15 +156,22 @@ def make_head(told: dict[str, Any]) -> Head | None:
 
 def optimizer(given: Optimizer) -> dict[str, Any]:
     """The settings of an optimizer, the steps it took, and how many arrays it keeps beside the parameters."""
-    return {"kind": type(given).__name__, "settings": plain({name: getattr(given, name) for name in given.settings}),
-            "steps": given.steps, "slots": len(given.memory)}
+    kind = type(given).__name__
+    return {"kind": kind, "built_in": OPTIMIZERS.get(kind) is type(given), "settings": _settings(given), "steps": given.steps,
+            "slots": len(given.memory)}
+
+
+def _settings(given: Optimizer) -> dict[str, Any]:
+    return plain({name: getattr(given, name) for name in given.settings})
 
 
 def make_optimizer(told: dict[str, Any]) -> Optimizer | None:
     """The optimizer of settings that fit OPTIMIZER, without its arrays; None for a class that is not the package's own."""
-    if told["kind"] not in OPTIMIZERS:
+    if not told["built_in"]:
         return None
+    if told["kind"] not in OPTIMIZERS:
+        raise ValueError(f"its optimizer should be one of {', '.join(OPTIMIZERS)}; it is a {told['kind']!r}")
     made = OPTIMIZERS[told["kind"]](**told["settings"])
-    if plain({name: getattr(made, name) for name in made.settings}) != told["settings"]:
+    if _settings(made) != told["settings"]:
         raise ValueError(f"its optimizer should be one that can be made; it is {told}")
     return made

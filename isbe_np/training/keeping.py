@@ -172,6 +172,7 @@ class Keeping(Nowhere):
             raise Stopped(self.stopping.asked)
 
     def after_epoch(self, run, last: bool) -> None:
+        self.stopping.working()
         self.save(run)
         if self.stopping.asked and not last:
             raise Stopped(self.stopping.asked)

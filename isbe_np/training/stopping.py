@@ -34,7 +34,7 @@ class Stopping:
 
     def working(self) -> None:
         """From here on there is something to lose."""
-        self._at_once = False
+        self._at_once = self.asked is not None
 
     def _on_signal(self, number: int, _) -> None:
         at_once, self._at_once = self._at_once, True

@@ -172,6 +172,32 @@ class Halving(Optimizer):
         w -= number(self.learning_rate) * self.memory[0]
 
 
+def test_a_layer_of_ones_own_called_as_one_of_ours_is_not_taken_for_it(tmp_path):
+    ReLU = type("ReLU", (Scaled,), {})
+    net = isbe.Sequential((4,), isbe.Dense(3), ReLU(0.5), isbe.ReLU())
+    isbe.save_checkpoint(tmp_path / "a.npz", net)
+    with pytest.raises(ValueError, match="one is a 'ReLU'"):
+        isbe.load_network(tmp_path / "a.npz")
+    found = isbe.load_network(tmp_path / "a.npz", layers=[ReLU])
+    assert [type(node.layer) for node in found.nodes[2:]] == [ReLU, isbe.ReLU]
+
+
+def test_an_optimizer_of_ones_own_called_as_one_of_ours_is_not_taken_for_it(tmp_path):
+    SGD = type("SGD", (isbe.SGD,), {})
+    isbe.save_checkpoint(tmp_path / "a.npz", tiny.net(), optimizer=SGD(0.1))
+    assert isbe.load_checkpoint(tmp_path / "a.npz").optimizer is None
+
+
+def test_a_layer_that_changes_its_argument_is_noticed(tmp_path):
+    class Doubled(Scaled):
+        def __init__(self, factor):
+            super().__init__(2 * factor)
+
+    isbe.save_checkpoint(tmp_path / "a.npz", isbe.Sequential((4,), isbe.Dense(3), Doubled(1)))
+    with pytest.raises(ValueError, match="Doubled does not keep its arguments under their names"):
+        isbe.load_network(tmp_path / "a.npz", layers=[Doubled])
+
+
 def test_layers_of_ones_own_are_made_only_when_they_are_passed(tmp_path):
     net = isbe.Sequential((4,), isbe.Dense(3), Scaled(0.5), seed=4)
     isbe.save_checkpoint(tmp_path / "a.npz", net)
@@ -264,9 +290,14 @@ def changed(path, change):
 
 @pytest.mark.parametrize("change, sentence", [
     (lambda f: f.update(format="torch"), "format: expected 'isbe_np checkpoint'; got 'torch'"),
-    (lambda f: f.update(version=2), "version: expected 1, which this isbe_np reads; got 2"),
+    (lambda f: f.update(version=2), "is of version 2; this isbe_np reads 1"),
     (lambda f: f.pop("note"), "facts: expected the names format, version"),
     (lambda f: f["network"]["layers"][1].update(kind="os.system"), "classes passed as layers=; one is a 'os.system'"),
+    (lambda f: f["network"]["layers"][1].update(kind="x\n\x1b[31m"), r"one is a 'x\\n\\x1b\[31m'"),
+    (lambda f: f["network"].update(dtype="a\n\x1b[31m"), r"it is 'a\\n\\x1b"),
+    (lambda f: f["network"]["layers"][2].update(settings={"units": 8, "name": "\ud800"}), "arrays"),
+    (lambda f: f["optimizer"].update(kind="Adam", settings={"learning_rate": 1, "betas": [], "epsilon": 1, "weight_decay": 0}),
+     "facts: expected those of a network that can be made"),
     (lambda f: f["network"]["layers"][1].update(kind="Layer"), "classes passed as layers=; one is a 'Layer'"),
     (lambda f: f["network"]["layers"][2]["settings"].update(units=10**12), "its values should have up to 134,217,728 numbers"),
     (lambda f: f["network"]["layers"][2]["settings"].update(units=10**8), "array 'parameters/dense_1.weight': expected"),
@@ -301,6 +332,9 @@ def test_an_unknown_optimizer_is_not_made(tmp_path):
     net, optimizer = stepped(tiny.net(), isbe.SGD(0.1, momentum=0.9))
     isbe.save_checkpoint(tmp_path / "a.npz", net, optimizer=optimizer)
     changed(tmp_path / "a.npz", lambda facts: facts["optimizer"].update(kind="eval"))
+    with pytest.raises(ValueError, match="its optimizer should be one of SGD, Adam, AdamW; it is a 'eval'"):
+        isbe.load_checkpoint(tmp_path / "a.npz")
+    changed(tmp_path / "a.npz", lambda facts: facts["optimizer"].update(built_in=False))
     assert isbe.load_checkpoint(tmp_path / "a.npz").optimizer is None
 
 

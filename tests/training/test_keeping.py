@@ -123,6 +123,26 @@ def test_a_second_ctrl_c_ends_it_at_once(folder):
     assert same(train(folder, resume=True), train())
 
 
+def test_a_second_ctrl_c_while_the_first_is_saved(folder, monkeypatch):
+    write = checkpoint.archive.write
+
+    def interrupted(*given):
+        if isinstance(given[1], dict) and given[1]["history"]["steps"] == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return write(*given)
+
+    monkeypatch.setattr(checkpoint.archive, "write", interrupted)
+    stopped = train(folder, Stopping(7))
+    assert stopped[2].stopped == "interrupted"
+    assert checkpoint.read(folder / keeping.FILE, optimizer=Stopping()).history.steps == 5, "that of the epoch before"
+
+
+def test_with_one_batch_an_epoch_a_step_is_ended_too(folder):
+    stopped = train(folder, Stopping(2), batch_size=100)
+    assert stopped[2].stopped == "interrupted" and stopped[2].steps == 2
+    assert checkpoint.read(folder / keeping.FILE, optimizer=Stopping()).history.steps == 2
+
+
 def test_a_signal_in_the_last_evaluation_changes_nothing(folder, monkeypatch):
     evaluated = []
 
@@ -161,8 +181,9 @@ def test_more_epochs_at_a_constant_rate(folder):
     ({"epochs": 4}, "epochs 3; got 4"), ({"batch_size": 6}, "batch_size 5; got 6"), ({"seed": 5}, "seed 4; got 5"),
     ({"schedule": "constant"}, "schedule warm_up_and_decay; got constant"), ({"loss": False}, "loss True; got False"),
     ({"augment": None}, r"augment Affine\(.*shift=1\); got None"), ({"augment": isbe.Affine(shift=2)}, "got Affine"),
-    ({"data": tiny.replaced(y_test=1 - tiny.dataset().y_test % 2)}, "SHA-256 of the data"), ({"net": tiny.net()}, "expects the network that"),
-    ({"head": isbe.Head(route="fused")}, "expects the head that"), ({"optimizer": isbe.SGD(0.1)}, "expects the optimizer that"),
+    ({"data": tiny.replaced(y_test=1 - tiny.dataset().y_test % 2)}, "SHA-256 of the data"),
+    ({"net": tiny.net()}, "expects the network that"), ({"head": isbe.Head(route="fused")}, "expects the head that"),
+    ({"optimizer": isbe.SGD(0.1)}, "expects the optimizer that"),
 ], ids=str)
 def test_another_training_is_refused_and_nothing_changed(other, sentence, folder):
     train(folder, Stopping(7))
@@ -255,6 +276,15 @@ def test_a_damaged_file_never_takes_the_place_of_a_right_one(folder, monkeypatch
         patch.setattr(files.os, "replace", die)
         assert train(folder, resume=True)[2].stopped == "interrupted"
     assert not (folder / keeping.FILE).exists() and same(train(folder, resume=True), train())
+
+
+def test_one_of_a_newer_version_is_not_damaged(folder):
+    train(folder, Stopping(7))
+    from test_checkpoint import changed
+    changed(folder / keeping.FILE, lambda facts: facts.update(version=2))
+    with pytest.raises(ValueError, match="is of version 2; this isbe_np reads 1"):
+        train(folder, resume=True)
+    assert (folder / keeping.FILE).exists() and not list(folder.glob("*.damaged.npz"))
 
 
 def test_both_damaged(folder):
