@@ -47,12 +47,16 @@ def write(path: str | os.PathLike, facts: dict, arrays: Mapping[str, np.ndarray]
           previous: str | os.PathLike | None = None) -> int:
     """Write `facts`, plain data, and `arrays` by name to `path`, and return the number of bytes; see `files.replacing`.
 
-    ValueError for more than 2 GB, 65,000 arrays or 4 MB of facts; the same facts and arrays always give the same bytes.
+    The same facts and arrays always give the same bytes. ValueError for more than 2 GB, 65,000 arrays, 4 MB of facts, or very
+    long names.
     """
     text, size, most = json.dumps(facts, indent=1), sum(array.nbytes for array in arrays.values()), MOST_BYTES - 2 * MOST_FACTS
     if size > most or len(arrays) > MOST_ARRAYS or len(text) > MOST_FACTS:
         raise ValueError(f"{path} can hold {most:,} bytes in {MOST_ARRAYS:,} arrays and {MOST_FACTS:,} bytes of facts; "
                          f"got {size:,} in {len(arrays):,} and {len(text):,}. Save less.")
+    if any(len(_file_of(name)) > LONGEST_ENTRY - CENTRAL for name in arrays):
+        raise ValueError(f"{path} can hold arrays with names of some hundred letters; got one of {max(map(len, arrays)):,}. "
+                         f"Give its layer a shorter name.")
     with replacing(path, previous) as file:
         with zipfile.ZipFile(file, "w") as packed:
             packed.comment = b"0" * SUM
