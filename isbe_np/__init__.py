@@ -8,6 +8,8 @@
     history = isbe.train(net, head, data, epochs=3)
 """
 
+import logging
+
 from isbe_np import datasets, networks
 from isbe_np.gradient_check import GradientError, check_gradients
 from isbe_np.graph import Graph, Sequential
@@ -65,3 +67,5 @@ __all__ = [
     "Sigmoid", "Tanh", "accuracy", "check_gradients", "datasets", "load_checkpoint", "load_network", "load_safetensors",
     "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads", "softmax_jacobian", "train",
 ]
+
+logging.getLogger("isbe_np").addHandler(logging.NullHandler())  # quiet, unless a program asks to hear

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from isbe_np.kernels import jit
+from isbe_np.kernels.cache import cache_state, fingerprint
 
 
 def describe(paths: bool = True) -> dict:
@@ -32,7 +33,8 @@ def describe(paths: bool = True) -> dict:
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip() + " (no kernel here uses it)",
         "jit": not jit.SETTINGS.DISABLE_JIT,
         "boundscheck": bool(jit.SETTINGS.BOUNDSCHECK),
-        **({"jit_cache": _cache()} if paths else {}),
+        "kernels": fingerprint(),
+        **({"jit_cache": cache_state()} if paths else {}),
     }
 
 
@@ -41,11 +43,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _cache() -> str:
-    folder = jit.cache_folder()
-    return "off" if folder is None else f"{folder}{'' if os.access(folder, os.W_OK) else ' (may only be read)'}"
 
 
 def _threading_layer() -> str:

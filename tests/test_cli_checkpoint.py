@@ -96,6 +96,26 @@ def test_a_checkpoint_that_cannot_be_written_is_told_at_the_end(small, monkeypat
     assert "could not be written" in json.loads((small / "a.json").read_text())["history"]["unsaved"]
 
 
+def test_info_tells_what_a_checkpoint_holds(small, capsys):
+    cli.main(["train", "--net", "tiny", "--checkpoint", "run"])
+    capsys.readouterr()
+    assert cli.main(["info", "--checkpoint", "run/checkpoint.npz", "--json", "a.json"]) == 0
+    out = capsys.readouterr().out
+    for part in ("dense_2", "67 parameters", "SGD(learning_rate=0.1", "epochs     2", "steps      8", "'net': 'tiny'", "numpy "):
+        assert part in out
+    told = json.loads((small / "a.json").read_text())
+    assert told["accuracy"].endswith("%") and told["environment"]["numpy"] == np.__version__
+
+
+def test_info_of_what_is_none(small, capsys):
+    (small / "a.npz").write_bytes(b"PK")
+    for more in ([], ["--net", "tiny"]):
+        assert cli.main(["info", "--checkpoint", "a.npz", *more]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    isbe.save_checkpoint("b.npz", tiny.net())
+    assert cli.main(["info", "--checkpoint", "b.npz"]) == 0
+
+
 def test_a_note_of_somebody_else_decides_nothing(small, capsys):
     """What a checkpoint calls its options goes the way of options that are typed."""
     net, optimizer = tiny.net(), isbe.SGD(0.1, momentum=0.9)

@@ -5,7 +5,7 @@ import numpy as np
 
 from isbe_np import report
 from isbe_np.environment import describe
-from isbe_np.kernels import jit
+from isbe_np.kernels import cache, jit
 
 
 def test_everything_that_a_time_depends_on_is_told():
@@ -34,14 +34,19 @@ def test_the_folder_of_compiled_code_or_off(monkeypatch, tmp_path):
     monkeypatch.setenv("ISBE_CACHE_DIR", str(tmp_path))
     assert describe()["jit_cache"].startswith(str(tmp_path)) or numba.config.DISABLE_JIT
     monkeypatch.setenv("ISBE_JIT_CACHE", "0")
-    assert describe()["jit_cache"] == "off"
+    assert describe()["jit_cache"] == "none, kernels are kept nowhere: ISBE_JIT_CACHE=0 turns the cache off"
 
 
 def test_a_folder_that_may_only_be_read_is_told_of(monkeypatch, tmp_path):
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(cache, "_place", lambda: (tmp_path, None))
     assert describe()["jit_cache"] == str(tmp_path)
     monkeypatch.setattr("os.access", lambda *_: False)
     assert describe()["jit_cache"] == f"{tmp_path} (may only be read)"
+
+
+def test_the_kernels_are_known_by_a_name():
+    """What a result was computed by; an edited kernel has another."""
+    assert len(describe(paths=False)["kernels"]) == 16 and describe()["kernels"] in str(cache.version_folder())
 
 
 def test_as_text_it_is_one_setting_a_line():

@@ -1,8 +1,8 @@
 """The command line: `isbe`, or `python -m isbe_np`. Every subcommand is a thin call into one module.
 
 Exit codes: 0 done; 1 the run itself went wrong (training diverged, a file failed its check); 2 unusable arguments or
-input; 130 interrupted with Ctrl-C, after what there was so far has been written. With ISBE_DEBUG=1 an error shows
-where it arose.
+input; 130 interrupted with Ctrl-C, after what there was so far has been written; 143 stopped by SIGTERM after its
+checkpoint was saved. With ISBE_DEBUG=1 an error shows where it arose.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from isbe_np.cli import classroom, learning, machine
+from isbe_np.cli.logs import shown
 from isbe_np.cli.options import INTERRUPTED, REFUSED, check_outputs
 
 
@@ -27,8 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without µ shows "?" rather than lose the results
     try:
-        check_outputs(given)
-        return given.run(given)
+        with shown(given.command, given.verbose):
+            check_outputs(given)
+            return given.run(given)
     except (ValueError, TypeError, OSError, RuntimeError, ImportError, MemoryError) as fault:
         if os.environ.get("ISBE_DEBUG"):
             raise

@@ -1,4 +1,4 @@
-"""The commands about data and the machine: data, warmup, info."""
+"""The commands about data and the machine: data, warmup, info, cache."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from isbe_np import datasets
 from isbe_np.checks import nearest
 from isbe_np.cli.options import add_json, count, second_process, write_json
 from isbe_np.environment import describe
+from isbe_np.kernels.cache import cache_state
 from isbe_np.networks import NETWORKS
 from isbe_np.training.recipes import RECIPES
 
@@ -33,11 +34,16 @@ def add(commands) -> None:
     warmup.add_argument("--dtype", default="both", help="float32, float64 or both (%(default)s)")
     add_json(warmup, _warmup)
 
-    info = commands.add_parser("info", help="versions, threads and caches; or a network's layers and memory")
+    info = commands.add_parser("info", help="versions, threads and caches; or a network's layers and memory; or a checkpoint")
     info.add_argument("--net", help=f"the network to tell of instead: {', '.join(NETWORKS)}")
     info.add_argument("--batch", "--batch-size", type=count, metavar="N",
                       help="examples in a batch, which decide the memory (that of the network's recipe)")
+    info.add_argument("--checkpoint", type=Path, metavar="FILE", help="the checkpoint to tell of instead")
     add_json(info, _info)
+
+    cache = commands.add_parser("cache", help="what the cache of compiled kernels holds; clear it")
+    cache.add_argument("action", choices=["info", "clear"])
+    add_json(cache, _cache)
 
 
 def _data(given) -> int:
@@ -76,6 +82,10 @@ def _warmup(given) -> int:
 
 def _info(given) -> int:
     from isbe_np.report import environment_text
+    if given.checkpoint is not None:
+        if given.net is not None:
+            raise ValueError(f"--checkpoint tells of the network in it; got --net {given.net} as well. Leave one out.")
+        return _checkpoint_info(given)
     if given.net is not None:
         return _network_info(given)
     if given.batch is not None:
@@ -97,4 +107,33 @@ def _network_info(given) -> int:
     print(table(("part", "what for", "MB"), [(part, PARTS.get(part, ""), f"{count / 1e6:,.2f}")
                                              for part, count in bytes_of.items()], left=2))
     write_json(given, {"environment": describe(), "network": given.net, "batch_size": batch, "memory": bytes_of})
+    return 0
+
+
+def _checkpoint_info(given) -> int:
+    from isbe_np.report import environment_text
+    from isbe_np.training import load_checkpoint
+    found = load_checkpoint(given.checkpoint)
+    history = found.history
+    told = {"head": repr(found.head), "optimizer": repr(found.optimizer), "note": found.note}
+    if history is not None:
+        told |= {"epochs": len(history.accuracy), "steps": history.steps}
+        told |= {"accuracy": f"{history.accuracy[-1]:.2%}"} if history.accuracy else {}
+    print(f"{found.net.summary()}\n\n{environment_text(told)}\n\nSaved with\n{environment_text(found.environment)}")
+    write_json(given, {**told, "environment": found.environment})
+    return 0
+
+
+def _cache(given) -> int:
+    from isbe_np.kept import clear, kept
+    from isbe_np.tables import table
+    found = kept() if given.action == "info" else clear()
+    kinds = {"this_version": found.this_version, "other_versions": found.other_versions, "half_written": found.half_written}
+    if given.action == "info":
+        print(f"Compiled kernels: {cache_state()}\n")
+        print(table(("", "files", "MB"), [(kind.replace("_", " "), files.files, f"{files.bytes / 1e6:.1f}")
+                                          for kind, files in kinds.items()]))
+    else:
+        print(found.sentence())
+    write_json(given, {"folder": found.folder and str(found.folder), **{kind: vars(files) for kind, files in kinds.items()}})
     return 0

@@ -39,14 +39,15 @@ def add_data(parser, default: str | None) -> None:
 
 
 def add_common(parser, run) -> None:
-    """A seed, a file for the results, and the function that runs the command."""
+    """A seed, what `add_json` adds, and the function that runs the command."""
     parser.add_argument("--seed", type=int, default=0, help="of the parameters and the batches (%(default)s)")
     add_json(parser, run)
 
 
 def add_json(parser, run) -> None:
-    """A file for the results, and the function that runs the command."""
+    """A file for the results, what is said meanwhile, and the function that runs the command."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
+    parser.add_argument("--verbose", "-v", action="store_true", help="say on standard error what is being done")
     parser.set_defaults(run=run)
 
 

@@ -6,8 +6,9 @@ another that writes at the same time, would leave an index that leads to other c
 decides the code, and each variant is one file, named by what it was compiled for and written whole or not at all: no index.
 """
 
-import contextlib
+import functools
 import hashlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -23,16 +24,21 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from isbe_np.files import one_line
 from isbe_np.folders import cache_root
+from isbe_np.kernels.entries import KERNEL, Untrusted, make_folder, read, write
+
+logger = logging.getLogger(__name__)
 
 # Numba's own settings: it makes them from the environment when it is imported, out of a type checker's sight.
 SETTINGS: Any = config
 # Those of them that change what a kernel is compiled to, beside the flags that `jit` gives.
 DECIDING = ("BOUNDSCHECK", "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DEBUGINFO_DEFAULT", "ENABLE_AVX", "DISABLE_INTEL_SVML")
-DIGEST = hashlib.sha256().digest_size
+REMEDY = "set ISBE_CACHE_DIR to a folder that only you may write."
 
 
-def _fingerprint():
+@functools.cache
+def fingerprint() -> str:
     """Name for all that decides the compiled code: every kernel's source, the settings and the compiler's version."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
@@ -42,27 +48,47 @@ def _fingerprint():
     return digest.hexdigest()[:16]
 
 
+def version_folder() -> Path:
+    """The folder for this version's kernels, whether it exists or not; RuntimeError where there is no home folder."""
+    return cache_root() / "jit" / fingerprint()
+
+
+def _place():
+    """The folder and None; or None, and the error that says why there is none."""
+    try:
+        if os.environ.get("ISBE_JIT_CACHE", "1") == "0":
+            raise RuntimeError("ISBE_JIT_CACHE=0 turns the cache off")
+        if SETTINGS.DISABLE_JIT:
+            raise RuntimeError("NUMBA_DISABLE_JIT=1 turns the compiler off")
+        folder = version_folder()
+        make_folder(folder)
+    except (OSError, RuntimeError) as fault:
+        return None, fault
+    return folder, None
+
+
 def cache_folder() -> Path | None:
-    """Folder of compiled kernels, or None where caching is off or there can be no folder.
+    """Folder of compiled kernels, or None where caching is off, or there can be no folder or none to be trusted.
 
     ``ISBE_CACHE_DIR`` moves it, ``ISBE_JIT_CACHE=0`` turns it off. A folder that may only be read serves what it holds.
     """
-    if os.environ.get("ISBE_JIT_CACHE", "1") == "0" or SETTINGS.DISABLE_JIT:
-        return None
-    try:
-        folder = cache_root() / "jit" / _fingerprint()
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return None
-    return folder
+    return _place()[0]
+
+
+def cache_state() -> str:
+    """In a line: the folder, and whether it may only be read; or that there is none, and why."""
+    folder, fault = _place()
+    if folder is None:
+        return f"none, kernels are kept nowhere: {one_line(str(fault))}"
+    return f"{folder}{'' if os.access(folder, os.W_OK) else ' (may only be read)'}"
 
 
 def kept_kernels(folder: Path | None) -> int:
     """How many compiled kernels `folder` holds, each dtype of one counted apart."""
-    return sum(1 for _ in folder.glob("*.nbc")) if folder else 0
+    return sum(1 for _ in folder.glob(f"*{KERNEL}")) if folder else 0
 
 
-_FOLDER = cache_folder()
+_FOLDER, _FAULT = _place()
 
 
 class KernelCache(NullCache):
@@ -79,7 +105,7 @@ class KernelCache(NullCache):
         if _FOLDER is None:
             return None
         key = repr((signature, codegen.magic_tuple(), self.flags, self.code)).encode() + dumps(self.cells)
-        return _FOLDER / f"{self.name}.{hashlib.sha256(key).hexdigest()[:24]}.nbc"
+        return _FOLDER / f"{self.name}.{hashlib.sha256(key).hexdigest()[:24]}{KERNEL}"
 
     def load_overload(self, signature, target):
         """The compiled code for these types, or None: Numba then compiles it."""
@@ -87,15 +113,17 @@ class KernelCache(NullCache):
         path = self._path(signature, target.codegen())
         try:
             if path is not None:
-                data = path.read_bytes()
-                if hashlib.sha256(data[DIGEST:]).digest() != data[:DIGEST]:
-                    raise ValueError("it was not written whole, or changed since")
-                return CompileResult._rebuild(target, *pickle.loads(data[DIGEST:]))
-        except (FileNotFoundError, PermissionError):
+                return CompileResult._rebuild(target, *pickle.loads(read(path)))
+            untrusted = isinstance(_FAULT, Untrusted)
+            _tell(logging.WARNING if untrusted else logging.INFO,
+                  f"compiled kernels are kept nowhere: {_FAULT}{f'; {REMEDY}' if untrusted else '.'}")
+        except FileNotFoundError:
             pass
         except Exception as fault:
             # Whatever is wrong with it, compiling once more mends it: the new file takes its place.
-            _say(f"isbe_np: compiled kernel {path} cannot be used ({type(fault).__name__}: {fault}); compiling it again.")
+            _tell(logging.WARNING, f"compiled kernel {path} cannot be used ({type(fault).__name__}: {fault!s:.300}); it is "
+                  "compiled again, as is any other like it. Should this be said at every start, run `isbe cache clear`, or "
+                  f"{REMEDY}")
         announce()
         return None
 
@@ -104,14 +132,20 @@ class KernelCache(NullCache):
         path = self._path(signature, compiled.codegen)
         if path is None or compiled.library.has_dynamic_globals:
             return
-        data = dumps(compiled._reduce())
-        part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            part.write_bytes(hashlib.sha256(data).digest() + data)
-            os.replace(part, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+            write(path, dumps(compiled._reduce()))
+        except OSError as fault:
+            _tell(logging.INFO, f"compiled kernels cannot be kept in {path.parent}: {fault}.")
+
+
+_told: set[int] = set()
+
+
+def _tell(level, sentence):
+    """Log a sentence, whatever is in it as one line, unless this process has logged one of this level."""
+    if level not in _told:
+        _told.add(level)
+        logger.log(level, "%s", one_line(sentence))
 
 
 _announced = False

@@ -6,6 +6,7 @@ Each test runs processes of its own on two small files of kernels, with a cache 
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 import isbe_np as isbe
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled under NUMBA_DISABLE_JIT")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions are another matter on Windows")
 
 CALLEE = """
 from isbe_np.kernels.jit import jit
@@ -78,12 +80,14 @@ def in_a_worker(dtype):
 """
 # Waits for a line of input after importing, so that two processes can be let loose together. Prints what it found as JSON.
 PROGRAM = """
-import json, os, sys
+import json, logging, os, sys
 from numba.core import event
-from isbe_np.kernels import cache, caller
+from isbe_np.kernels import cache, caller, entries
 
+logging.basicConfig(format="%(name)s %(levelname)s %(message)s")
+logging.getLogger("isbe_np").setLevel(os.environ.get("LEVEL", "WARNING"))
 if "DIE" in os.environ:  # when the file is written, and not yet in its place
-    cache.os.replace = lambda *_: os._exit(9)
+    entries.os.replace = lambda *_: os._exit(9)
 folder = cache.cache_folder()
 print("ready", flush=True)
 sys.stdin.readline()
@@ -102,8 +106,8 @@ class Project:
         self.package, self.cache = folder / "isbe_np", folder / "cache"
         package = Path(isbe.__file__).parent
         (self.package / "kernels").mkdir(parents=True)
-        for name in ("folders.py", "kernels/__init__.py", "kernels/jit.py", "kernels/cache.py", "kernels/threads.py"):
-            shutil.copy(package / name, self.package / name)
+        for name in ("folders", "files", *(f"kernels/{part}" for part in ("__init__", "jit", "cache", "entries", "threads"))):
+            shutil.copy(package / f"{name}.py", self.package / f"{name}.py")
         (self.package / "__init__.py").touch()  # the rest of the package would only cost time to import
         (self.package / "kernels" / "callee.py").write_text(CALLEE, encoding="utf-8")
         (self.package / "kernels" / "caller.py").write_text(CALLER, encoding="utf-8")
@@ -210,10 +214,23 @@ def test_two_processes_at_once_fill_one_cache(project):
     assert third["folder"] == found[0]["folder"] == found[1]["folder"]
 
 
-def test_four_processes_at_once_compile_the_same_kernel(project):
-    for result in project.finish(*(project.start("double") for _ in range(4))):
-        assert result["double float32"] == [0, 2, 4, 6, 8, 10]
-    assert project.run("double")["compiled"] == 0 and len(project.files()) == 1
+def test_eight_first_runs_at_once(project):
+    """All of them have everything to compile; none waits for another, and none leaves anything but whole kernels."""
+    for result in project.finish(*(project.start(ALL) for _ in range(8))):
+        assert right("float32").items() <= result.items() and not result["said"]
+    last = project.run(ALL)
+    assert right("float32").items() <= last.items() and last["compiled"] == 0 and not last["said"]
+    assert len(project.entries()) == last["kept"] == 5 and sorted(project.files()) == project.entries()
+
+
+def test_the_folder_may_be_cleared_under_a_process(project):
+    process = project.start("clear")
+    process.stdout.readline()
+    shutil.rmtree(project.cache / "jit")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    found = project.result(process)
+    assert found["clear float32"] == [0] and found["compiled"] == found["kept"] == 2 and not found["said"]
 
 
 def test_a_process_that_dies_while_it_writes_leaves_nothing_wrong(project):
@@ -225,44 +242,123 @@ def test_a_process_that_dies_while_it_writes_leaves_nothing_wrong(project):
     assert project.run("clear")["compiled"] == 0
 
 
-# Damage
+# Damage, and files that others may have written; which ones are told from the others is in test_entries.py
 
 
-def signed(data):
+def signed(path, data):
     """A file that is whole, and yet no compiled kernel."""
-    return hashlib.sha256(data).digest() + data
+    return hashlib.sha256(f"{path.parent.name}/{path.name}\0".encode() + data).digest() + data
 
 
-@pytest.mark.parametrize("damage", [
-    lambda data: b"", lambda data: data[:20], lambda data: data[:len(data) // 2],
-    lambda data: data[:-100] + bytes([data[-100] ^ 1]) + data[-99:], lambda data: b"\0" * len(data),
-    lambda data: signed(b"no pickle"), lambda data: signed(b"\x80\x04K\x01."),
-], ids=["empty", "too short for its digest", "half", "one bit", "zeros", "no pickle", "a pickle of 1"])
-def test_a_damaged_file_is_told_of_in_one_line_and_made_anew(project, damage):
+class Complaint:
+    """Unpickled, it fails with an error of several lines that would also change a terminal's colour."""
+
+    def __reduce__(self):
+        return exec, ("raise ValueError('one\\ntwo\\r\\x1b[31mthree\\u2028four')",)
+
+
+def write(bytes_of):
+    return lambda path: path.write_bytes(bytes_of(path))
+
+
+SPOILED = {"half": write(lambda path: path.read_bytes()[:path.stat().st_size // 2]),
+           "no pickle": write(lambda path: signed(path, b"no pickle")),
+           "a pickle of 1": write(lambda path: signed(path, b"\x80\x04K\x01.")),
+           "an error of four lines": write(lambda path: signed(path, pickle.dumps(Complaint())))}
+if sys.platform != "win32":
+    SPOILED |= {"others may write it": lambda path: path.chmod(0o646),
+                "a pipe": lambda path: (path.unlink(), os.mkfifo(path))}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_what_cannot_be_used_is_made_anew_and_one_line_says_so(project, spoil):
     project.run("clear")
     for path in project.entries():
-        path.write_bytes(damage(path.read_bytes()))
+        spoil(path)
     found = project.run("clear")
     assert found["clear float32"] == [0] and found["compiled"] == 2
-    lines = found["said"].splitlines()
-    assert len(lines) == 2 and all(line.startswith("isbe_np: compiled kernel ") for line in lines)
+    line, = found["said"].splitlines()
+    assert line.startswith("isbe_np.kernels.cache WARNING compiled kernel ") and str(project.cache) in line
+    assert line.isprintable() and "cannot be used (" in line and "run `isbe cache clear`, or set ISBE_CACHE_DIR to" in line
     again = project.run("clear")
     assert again["clear float32"] == [0] and again["compiled"] == 0 and not again["said"]
 
 
-# Without a folder that can be written
+def test_a_folder_in_a_file_s_place_stays_and_costs_no_more_than_compiling(project):
+    project.run("clear")
+    for path in project.entries():
+        path.unlink()
+        path.mkdir()
+    for _ in range(2):
+        found = project.run("clear")
+        assert found["clear float32"] == [0] and found["compiled"] == 2 and len(found["said"].splitlines()) == 1
+        assert not project.files()
+
+
+@posix
+def test_nothing_is_read_from_a_folder_that_others_may_write(project):
+    folder = Path(project.run("clear")["folder"])
+    before = {path: path.read_bytes() for path in project.entries()}
+    folder.chmod(0o777)
+    found = project.run("clear")
+    line, = found["said"].splitlines()
+    assert found["clear float32"] == [0] and found["compiled"] == 2 and found["folder"] is None
+    assert line == (f"isbe_np.kernels.cache WARNING compiled kernels are kept nowhere: the folder {folder} may be written by "
+                    "others than its owner; set ISBE_CACHE_DIR to a folder that only you may write.")
+    assert {path: path.read_bytes() for path in project.entries()} == before
+    folder.chmod(0o755)
+    assert project.run("clear")["compiled"] == 0
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+def test_files_of_another_user_are_read_only_if_the_package_is_theirs_too(project):
+    project.run("clear")
+    for path in project.entries():
+        os.chown(path, 12345, -1)
+    os.chown(project.package / "kernels" / "entries.py", 12345, -1)
+    found = project.run("clear")
+    assert found["clear float32"] == [0] and found["compiled"] == 0 and not found["said"]
+    os.chown(project.package / "kernels" / "entries.py", 0, -1)
+    found = project.run("clear")
+    assert found["clear float32"] == [0] and found["compiled"] == 2
+    assert "it belongs to user 12345, who is neither you nor the owner of isbe_np" in found["said"]
+    assert project.run("clear")["compiled"] == 0 and {path.stat().st_uid for path in project.entries()} == {0}
+
+
+@posix
+def test_whatever_the_umask_is_nobody_else_may_write(project):
+    project.run("clear", before=("sh", "-c", 'umask 0; exec "$@"', "sh"))
+    entries = project.entries()
+    assert len(entries) == 2 and all(path.stat().st_mode & 0o777 == 0o644 for path in entries)
+    assert entries[0].parent.stat().st_mode & 0o777 == 0o755
+    assert project.run("clear")["compiled"] == 0
+
+
+# Without a folder that can be written, or files that can be read
 
 
 def may_not_write():
-    """What to put before a command so that it may not write where permissions forbid it, which root may otherwise."""
+    """What to put before a command so that it may not write or read where permissions forbid it, which root may otherwise."""
     if os.geteuid():
         return ()
     if not shutil.which("setpriv"):
         pytest.skip("root may write everywhere, and there is no setpriv to change that")
-    return ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-all")
+    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions of folders are another matter on Windows")
+@posix
+def test_files_that_may_not_be_read_are_replaced(project):
+    project.run("clear")
+    for path in project.entries():
+        path.chmod(0)
+    found = project.run("clear", before=may_not_write())
+    assert found["clear float32"] == [0] and found["compiled"] == 2
+    assert len(found["said"].splitlines()) == 1 and "PermissionError" in found["said"]
+    assert project.run("clear", before=may_not_write())["compiled"] == 0
+
+
+@posix
 def test_a_warm_folder_that_may_only_be_read_is_used(project):
     project.run("clear")
     before, folders = project.files(), [path for path in (project.cache, *project.cache.rglob("*")) if path.is_dir()]
@@ -288,8 +384,11 @@ def test_without_a_cache(project, why):
     if why == "no folder may be made":
         project.cache.chmod(0o555)
         options = {"before": may_not_write()}
-    found = project.run("double", **options)
+    found = project.run("double", LEVEL="INFO", **options)
     project.cache.chmod(0o755)
+    line, = found["said"].splitlines()
+    assert line.startswith("isbe_np.kernels.cache INFO compiled kernels are kept nowhere: ")
+    assert ("ISBE_JIT_CACHE=0 turns the cache off" if why == "turned off" else "[Errno ") in line
     assert found["double float32"] == [0, 2, 4, 6, 8, 10] and found["compiled"] == 1
     assert found["folder"] is None and found["kept"] == 0 and project.files() == [file]
 
@@ -299,7 +398,8 @@ def test_a_full_disk_is_no_error(project):
     resource = pytest.importorskip("resource")
     limited = f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY})); " \
               "import os; os.execv(sys.argv[1], sys.argv[1:])"
-    found = project.run("double", before=(sys.executable, "-c", limited))
+    found = project.run("double", before=(sys.executable, "-c", limited), LEVEL="INFO")
+    assert "INFO compiled kernels cannot be kept in " in found["said"] and len(found["said"].splitlines()) == 1
     assert found["double float32"] == [0, 2, 4, 6, 8, 10] and found["kept"] == 0 and not project.files()
 
 
