@@ -101,7 +101,7 @@ def test_info_tells_what_a_checkpoint_holds(small, capsys):
     capsys.readouterr()
     assert cli.main(["info", "--checkpoint", "run/checkpoint.npz", "--json", "a.json"]) == 0
     out = capsys.readouterr().out
-    for part in ("dense_2", "67 parameters", "SGD(learning_rate=0.1", "epochs     2", "steps      8", "'net': 'tiny'", "numpy "):
+    for part in ("dense_2", "67 parameters", "SGD(learning_rate=0.1", "epochs     2", "steps      8", "'net': 'tiny'", "numpy"):
         assert part in out
     told = json.loads((small / "a.json").read_text())
     assert told["accuracy"].endswith("%") and told["environment"]["numpy"] == np.__version__
