@@ -347,7 +347,7 @@ def test_data_fetch_fetches_and_then_verifies(monkeypatch, tmp_path, capsys):
     assert str(tmp_path / "x") in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("fault", [OSError("no mirror answered"), RuntimeError("no home folder"), ImportError("no pooch")])
+@pytest.mark.parametrize("fault", [OSError("no mirror answered"), RuntimeError("no home folder"), ImportError("no module")])
 def test_a_failed_download_is_one_sentence(monkeypatch, refused, fault):
     def fail(*_):
         raise fault
@@ -437,4 +437,5 @@ def test_importing_the_package_draws_in_no_plotting_and_no_downloader():
     program = "import sys, numba; before = set(sys.modules); import isbe_np; print(*set(sys.modules) - before)"
     loaded = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, cwd=CODE,
                             check=True).stdout.split()
-    assert "isbe_np" in loaded and not {"matplotlib", "pooch", "torch", "scipy"} & {name.split(".")[0] for name in loaded}
+    assert "isbe_np" in loaded and not {"matplotlib", "safetensors", "torch", "scipy"} & {name.split(".")[0] for name in loaded}
+    assert not {"http.client", "urllib.request"} & set(loaded)

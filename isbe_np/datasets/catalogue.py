@@ -1,5 +1,6 @@
 """What is known of each data set: its files, their published checksums, where they can be had, its classes."""
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ class File:
         """The names it may have in a folder, the published one first."""
         return self.name + ".gz", self.name
 
+    @property
+    def size(self) -> int:
+        """Bytes of its content."""
+        return 4 + 4 * len(self.shape) + math.prod(self.shape)
+
     def read(self, path: str | os.PathLike, remedy: str = idx.REMEDY, verify: bool = True) -> np.ndarray:
         """The images or labels at `path`, uint8; a ValueError that ends in `remedy` if anything is wrong.
 
@@ -55,6 +61,11 @@ class Records:
     def forms(self) -> tuple[str, ...]:
         """The one name it may have in a folder."""
         return (self.name,)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its content."""
+        return self.shape[0] * cifar.RECORD
 
     def read(self, path: str | os.PathLike, remedy: str = idx.REMEDY,
              verify: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -132,7 +143,8 @@ def _records(**content):
 # list the same. Sums of contents belong to files whose .gz had the published sum; those of Fashion-MNIST's images are
 # as several independent projects list them. Nobody was found to list KMNIST's. The sum of CIFAR-10's archive is that of
 # TensorFlow Datasets, GoMLX and torchvision-ruby; those of the files in it are torchvision-ruby's, of which others were
-# found to list that of test_batch.bin only.
+# found to list that of test_batch.bin only. KMNIST's second mirror is the copy that TensorFlow's swift-models made when the
+# first was away (its pull request 450).
 ENTRIES = {
     "mnist": Entry(
         "70,000 handwritten digits (LeCun, Cortes and Burges)", DIGITS, "https://yann.lecun.com/exdb/mnist/",
@@ -162,7 +174,8 @@ ENTRIES = {
     "kmnist": Entry(
         "70,000 cursive Japanese characters (Clanuwat and others, 2018)",
         ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), "https://github.com/rois-codh/kmnist",
-        ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+         "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/KMNIST/"),
         **_idx(("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
                 "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
                 "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from isbe_np.datasets.idx import REMEDY, DamagedFile, OtherContent
+from isbe_np.datasets.idx import REMEDY, OtherContent
+from isbe_np.files import DamagedFile, opened
 
 IMAGE = (3, 32, 32)
 RECORD = 1 + 3 * 32 * 32  # bytes
@@ -23,16 +24,17 @@ def read(path: str | os.PathLike, count: int, *, remedy: str = REMEDY,
     remedy : the last sentence of every error. content : SHA-256 that the file must have, in hexadecimal.
     """
     path = Path(path)
-    with open(path, "rb") as stream:
+    with opened(path, remedy) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size != count * RECORD:
             records = f"{size // RECORD:,} records" if size % RECORD == 0 else f"no multiple of {RECORD:,}"
             raise DamagedFile(path, "length", f"{count * RECORD:,} bytes, {count:,} records of {RECORD:,}",
                               f"{size:,} bytes, {records}", remedy)
         # The size above belongs to a file that may still change, so that it is not relied upon.
-        body = stream.read(count * RECORD)
+        body = stream.read(count * RECORD + 1)
     if len(body) != count * RECORD:
-        raise DamagedFile(path, "length", f"{count * RECORD:,} bytes", f"{len(body):,} bytes", remedy)
+        got = f"{len(body):,} bytes" if len(body) < count * RECORD else "trailing bytes"
+        raise DamagedFile(path, "length", f"{count * RECORD:,} bytes", got, remedy)
     labels = np.frombuffer(body, np.uint8).reshape(count, RECORD)[:, 0]
     if labels.max(initial=0) > 9:
         at = int(np.argmax(labels > 9))

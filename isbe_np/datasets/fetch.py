@@ -1,6 +1,7 @@
 """Downloading on request, and what is on this machine already."""
 
 import contextlib
+import gzip
 import os
 import shutil
 import tarfile
@@ -10,8 +11,8 @@ from typing import NamedTuple
 
 from isbe_np import checks
 from isbe_np.datasets import catalogue, idx, places
-
-TIMEOUT = 30  # seconds without an answer before the next mirror is tried
+from isbe_np.datasets.download import NotFetched, download, fetched, is_right
+from isbe_np.files import DamagedFile, replacing
 
 
 class FileReport(NamedTuple):
@@ -62,7 +63,9 @@ def _report(file, folder, remedy):
         return FileReport(path, False, False, right, "no file", f"{path} is missing.")
     try:
         file.read(path, remedy)
-    except idx.DamagedFile as fault:
+    except OSError as fault:
+        return FileReport(path, True, False, right, "an unreadable file", str(fault))
+    except DamagedFile as fault:
         hint = f" {catalogue.WAIVER}" if isinstance(fault, idx.OtherContent) else ""
         return FileReport(path, True, False, fault.expected, fault.got, f"{fault}{hint}")
     what = "its content has" if file.content else "it has"
@@ -74,28 +77,26 @@ def fetch(name: str, data_dir: str | os.PathLike | None = None) -> list[Path]:
 
     Without `data_dir` they go to a folder of that name in ``ISBE_DATA_DIR`` or else in the user's cache folder. A file
     that is there and right is left alone, one that is wrong is replaced. The mirrors are tried in order; a file gets its
-    name only once its SHA-256 is right. An archive is downloaded, unpacked and deleted; one that is there already is used.
-    An ImportError says how to get pooch, an OSError how to put the files there by hand.
+    name only once its SHA-256 is right, and a download that broke off goes on where it was. An archive is downloaded,
+    unpacked and deleted; one that is there already is used. An OSError says how to put the files there by hand.
     """
     name = checks.nearest("fetch", name, catalogue.NAMES)
     if name == "digits":
         return []
-    try:
-        import pooch
-    except ImportError as fault:
-        raise ImportError('fetch needs pooch to download. Run `pip install "isbe_np[data]"`.') from fault
     entry = catalogue.ENTRIES[name]
     folder = places.home(name, data_dir)
     for place in places.within(folder.parent, name):
         there = [_kept(file, place) for file in entry.files]
         if all(there):
             return there
-    with _quiet(pooch.get_logger()):
-        if entry.archive is not None:
-            archive = _download(pooch, entry.archive.name, entry.archive.sha256, entry.mirrors, folder)
-            return _unpacked(archive, entry, folder)
-        return [_kept(file, folder) or _download(pooch, file.forms[0], file.gz, entry.mirrors, folder)
-                for file in entry.files if isinstance(file, catalogue.File)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _one_by_one(name, entry, folder) if entry.archive is None else _out_of_archive(name, entry, folder)
+    except NotFetched:
+        raise
+    except (OSError, RuntimeError) as fault:
+        raise NotFetched(f"fetch could not write to {folder}: {getattr(fault, 'strerror', None) or fault}. Mend that, or name "
+                         "another folder by --data-dir, by data_dir= or by the environment variable ISBE_DATA_DIR.") from fault
 
 
 def _kept(file, folder):
@@ -103,47 +104,70 @@ def _kept(file, folder):
     return report.path if report.ok else None
 
 
-def _download(pooch, name, sha256, mirrors, folder):
-    failures = []
-    for mirror in mirrors:
-        url = mirror + name
-        try:
-            return Path(pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder,
-                                       downloader=pooch.HTTPDownloader(timeout=TIMEOUT)))
-        except (OSError, ValueError) as fault:
-            failures.append(f"{url}: {str(fault).rstrip('.')}")
-    raise OSError(f"fetch could not get {name} ({'; '.join(failures)}). Get the file by hand from one of these "
-                  f"addresses and put it in {folder}; its SHA-256 must be {sha256}.")
-
-
-def _unpacked(archive, entry, folder):
-    """The files of `entry`, taken out of the archive by their names, each under a name of its own until it is right."""
-    paths = []
+def _one_by_one(name, entry, folder):
     try:
-        with tarfile.open(archive) as tar:
-            for file in entry.files:
-                path, part = folder / file.name, folder / (file.name + ".part")
-                try:
-                    with tar.extractfile(f"{entry.archive.folder}/{file.name}") as source, open(part, "wb") as target:
-                        shutil.copyfileobj(source, target)
-                    file.read(part, "")
-                    os.replace(part, path)
-                finally:
-                    part.unlink(missing_ok=True)
-                paths.append(path)
-    except (tarfile.TarError, EOFError, zlib.error, KeyError, ValueError) as fault:
-        raise OSError(f"fetch could not unpack {archive}: {fault}. Unpack it by hand there, or delete it and try again."
-                      ) from fault
-    archive.unlink()
+        return [_kept(file, folder) or download(file.forms[0], file.gz, entry.mirrors, folder, idx.packed_size(file.size))
+                for file in entry.files]
+    except NotFetched as fault:
+        raise NotFetched(f"{fault} Not there yet: {', '.join(places.absent(name, folder))}.") from fault
+
+
+def _out_of_archive(name, entry, folder):
+    archive, path = entry.archive, folder / entry.archive.name
+    most = idx.packed_size(sum(file.size for file in entry.files))
+    with contextlib.ExitStack() as stack:
+        packed = _by_hand(path, archive.sha256, most, stack)
+        if packed is None:
+            try:
+                packed = stack.enter_context(fetched(archive.name, archive.sha256, entry.mirrors, folder, most))
+            except NotFetched as fault:
+                raise NotFetched(f"{fault} Then run `isbe data fetch {name}` again, which unpacks it.") from fault
+        paths = _unpacked(packed, entry, folder, most)
+    if os.path.isfile(path):
+        path.unlink(missing_ok=True)
     return paths
 
 
-@contextlib.contextmanager
-def _quiet(logger):
-    """Pooch reports each download on standard error; that is left to whoever called."""
-    before = logger.level
-    logger.setLevel("WARNING")
+def _by_hand(path, sha256, most, stack):
+    """The archive that somebody put at `path`, open as long as `stack` is, or None if there is no such thing."""
+    with contextlib.suppress(OSError):
+        if os.path.isfile(path) and os.path.getsize(path) <= most:
+            file = stack.enter_context(open(path, "rb"))
+            if is_right(file, sha256):
+                file.seek(0)
+                return file
+    return None
+
+
+def _unpacked(packed, entry, folder, most):
+    """The files of `entry`, taken out of the archive by their names; each gets its own once it is right.
+
+    Of the archive nothing is believed: it may not unpack to more than `most` bytes, and where a file should be, whatever is
+    not a regular file of the right length is refused.
+    """
+    wanted = {f"{entry.archive.folder}/{file.name}": file for file in entry.files}
+    paths = {}
     try:
-        yield
-    finally:
-        logger.setLevel(before)
+        with gzip.open(packed) as unpacked, tarfile.open(fileobj=idx.Bounded(unpacked, most), mode="r|") as tar:
+            for member in tar:
+                if member.name in wanted:
+                    paths[member.name] = _taken(tar, member, wanted[member.name], folder)
+        absent = [name for name in wanted if name not in paths]
+        if absent:
+            raise ValueError(f"there is no {', no '.join(absent)} in it")
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as fault:
+        raise NotFetched(f"fetch could not unpack {entry.archive.name} in {folder}: {str(fault).rstrip('. ')}. Delete what is "
+                         "there of that name and try again.") from fault
+    return [paths[name] for name in wanted]
+
+
+def _taken(tar, member, file, folder):
+    """The path of `file`, a copy of the archive's `member`."""
+    if not member.isreg() or member.size != file.size:
+        raise ValueError(f"{member.name} in it is no regular file of {file.size:,} bytes")
+    path = folder / file.name
+    with tar.extractfile(member) as source, replacing(path) as target:
+        shutil.copyfileobj(source, target)
+        if not is_right(target, file.content):
+            raise ValueError(f"the SHA-256 of the content of {member.name} in it is not {file.content}")
+    return path

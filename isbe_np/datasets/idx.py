@@ -3,11 +3,12 @@
 The header is two zero bytes, a code for the type of the values, the number of dimensions, and each dimension in four
 bytes (http://yann.lecun.com/exdb/mnist/). Whatever is wrong with a file, the answer is one ValueError, `DamagedFile`,
 that names the file, the field, what was expected, what came and what to do; and no file can make the reader take more
-memory than the expected size and a few buffers.
+memory than the expected size and a few buffers, nor read without end.
 """
 
 import gzip
 import hashlib
+import io
 import math
 import os
 import zlib
@@ -15,22 +16,39 @@ from pathlib import Path
 
 import numpy as np
 
+from isbe_np.files import DamagedFile, opened
+
 UNSIGNED_BYTE = 0x08
 MOST_EXAMPLES = 100_000
 REMEDY = "Get the file anew from where it came."
 GZIP = b"\x1f\x8b"
 
 
-class DamagedFile(ValueError):
-    """What is wrong with a file: its message is one sentence; `expected` and `got` are the texts in it."""
-
-    def __init__(self, path, field: str, expected: str, got: str, remedy: str):
-        super().__init__(f"{path}: {field}: expected {expected}; got {got}. {remedy}")
-        self.expected, self.got = expected, got
-
-
 class OtherContent(DamagedFile):
     """A file that may well be whole, but is not, or cannot be shown to be, the one that was published."""
+
+
+class Bounded(io.RawIOBase):
+    """What is read of `source`, or BadGzipFile after `most` bytes; `digest` is the SHA-256 of what was read."""
+
+    def __init__(self, source, most: int):
+        self._source, self._most, self._left, self.digest = source, most, most, hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        size = self._source.readinto(buffer)
+        self._left -= size
+        if self._left < 0:
+            raise gzip.BadGzipFile(f"more than {self._most:,} bytes")
+        self.digest.update(memoryview(buffer)[:size])
+        return size
+
+
+def packed_size(content: int) -> int:
+    """The most bytes that so many bytes may take compressed, with the names and comments that go with them."""
+    return content + content // 100 + 65_536
 
 
 def read_images(path: str | os.PathLike, count: int | None = None, *, remedy: str = REMEDY,
@@ -71,13 +89,15 @@ def read(path: str | os.PathLike, shape: tuple[int | None, ...], *, remedy: str 
     A ValueError reports the first fault found. An uncompressed file cannot be checked against `gz` and is refused.
     """
     path = Path(path)
-    with open(path, "rb") as raw:
+    with opened(path, remedy) as raw:
         packed = raw.read(2) == GZIP
         raw.seek(0)
-        if gz is not None:
-            _check_gz(raw, path, packed, gz, remedy)
+        if gz is not None and not packed:
+            raise OtherContent(path, "compression", "the .gz file as published, the only form with a known SHA-256",
+                               "an uncompressed copy", "Put the .gz it came from beside it, or else: " + remedy)
+        source = Bounded(raw, packed_size(math.prod(length or MOST_EXAMPLES for length in shape)))
         try:
-            with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
+            with gzip.GzipFile(fileobj=io.BufferedReader(source), mode="rb") if packed else raw as stream:
                 header, dimensions = _read_header(stream, path, shape, remedy)
                 size = math.prod(dimensions)
                 # One byte more than expected shows trailing bytes and makes gzip compare its own checksum.
@@ -88,6 +108,8 @@ def read(path: str | os.PathLike, shape: tuple[int | None, ...], *, remedy: str 
         raise _fault(path, "data", f"{size:,} bytes for the dimensions {dimensions}", f"{len(body):,} bytes", remedy)
     if len(body) > size:
         raise _fault(path, "data", f"the end of the file after {size:,} bytes", "trailing bytes", remedy)
+    if gz is not None:
+        _check_sum(path, "SHA-256 of the .gz file", gz, source.digest.hexdigest(), remedy)
     if content is not None:
         digest = hashlib.sha256(header)
         digest.update(body)
@@ -112,15 +134,6 @@ def _read_header(stream, path, shape, remedy):
         if wanted is not None and given != wanted:
             raise _fault(path, f"dimension {axis}", wanted, given, remedy)
     return header, dimensions
-
-
-def _check_gz(raw, path, packed, expected, remedy):
-    if not packed:
-        raise OtherContent(path, "compression", "the .gz file as published, the only form with a known SHA-256",
-                           "an uncompressed copy", "Put the .gz it came from beside it, or else: " + remedy)
-    came = hashlib.file_digest(raw, "sha256").hexdigest()
-    raw.seek(0)
-    _check_sum(path, "SHA-256 of the .gz file", expected, came, remedy)
 
 
 def _check_sum(path, field, expected, came, remedy):

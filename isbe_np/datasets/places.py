@@ -24,7 +24,7 @@ def home(name: str, data_dir: str | os.PathLike | None = None) -> Path:
 
 def copy_of(file: File | Records, folder: Path) -> Path | None:
     """The file in `folder`, as .gz if there is one or else uncompressed; None if there is neither."""
-    return next((folder / form for form in file.forms if (folder / form).is_file()), None)
+    return next((folder / form for form in file.forms if os.path.isfile(folder / form)), None)
 
 
 def candidates(name: str, data_dir: str | os.PathLike | None = None) -> list[Path]:

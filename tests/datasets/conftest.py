@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from isbe_np.datasets import download
 from isbe_np.datasets.catalogue import ENTRIES, File, Records
 
 NAMES = [file.name for file in ENTRIES["mnist"].files]
@@ -95,7 +96,15 @@ def put():
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
+def impatience(monkeypatch):
+    """No proxy for this machine, and no pause before a second round."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    monkeypatch.setattr(download, "PAUSE", 0)
+
+
+@pytest.fixture
+def server(tmp_path, impatience):
     """A web server on this machine for the files in the folder `web`; returns the folder, the address and the log."""
     web, log = tmp_path / "web", []
     web.mkdir()
@@ -107,7 +116,6 @@ def server(tmp_path, monkeypatch):
         def log_message(self, form, *values):
             log.append(form % values)
 
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as running:
         threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield web, f"http://127.0.0.1:{running.server_port}/", log

@@ -1,6 +1,9 @@
 """CIFAR-10: records, the archive they come in, and files that are not the official ones."""
 
+import hashlib
+import io
 import os
+import tarfile
 import tracemalloc
 from dataclasses import replace
 
@@ -104,6 +107,34 @@ def test_the_format_is_checked_either_way(nowhere, tiny, put, name, verify):
     assert f"test_batch.bin: {words}" in str(caught.value) and "--unverified" not in str(caught.value)
 
 
+def test_what_is_no_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ValueError, match="pipe: kind: expected a plain file; got a pipe or a device"):
+        cifar.read(tmp_path / "pipe", 3)
+    for name, words in (("loop", "Too many levels"), ("folder", "Is a directory"), ("none", "No such file")):
+        with pytest.raises(OSError, match=f"{name} cannot be read: {words}.* Get the file anew"):
+            cifar.read(tmp_path / name, 3)
+
+
+@pytest.mark.parametrize(("change", "words"), [(-1, "got 9,218 bytes"), (1, "got trailing bytes")])
+def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch, change, words):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(SIZE))
+    fstat = os.fstat
+
+    def then_change(descriptor):
+        found = fstat(descriptor)
+        os.truncate(path, SIZE + change)
+        return found
+
+    monkeypatch.setattr(cifar.os, "fstat", then_change)
+    monkeypatch.setattr(cifar, "opened", lambda path, _: open(path, "rb", buffering=0))
+    with pytest.raises(ValueError, match=f"length: expected 9,219 bytes; {words}"):
+        cifar.read(path, 3)
+
+
 def test_a_file_far_too_large_is_not_read(tmp_path):
     with open(tmp_path / "huge", "wb") as file:
         file.truncate(100_000_000)
@@ -140,7 +171,6 @@ def test_missing_files(nowhere, tiny, put):
 
 
 def test_the_archive_is_fetched_unpacked_and_deleted(nowhere, server, shrink_cifar10):
-    pytest.importorskip("pooch")
     web, address, log = server
     tiny = shrink_cifar10((address + "none/", address))
     (web / "cifar-10-binary.tar.gz").write_bytes(tiny.archive)
@@ -155,19 +185,16 @@ def test_the_archive_is_fetched_unpacked_and_deleted(nowhere, server, shrink_cif
 
 
 def test_an_archive_put_there_by_hand_is_used(nowhere, tiny, put):
-    pytest.importorskip("pooch")
     put(nowhere / "cifar10", {"cifar-10-binary.tar.gz": tiny.archive}, suffix="")
     assert [path.name for path in datasets.fetch("cifar10", nowhere)] == list(tiny.plain)
 
 
 def test_unpacked_files_are_left_alone(nowhere, tiny, put):
-    pytest.importorskip("pooch")
     folder = put(nowhere / "cifar-10-batches-bin", tiny.plain, suffix="")
     assert {path.parent for path in datasets.fetch("cifar10", nowhere)} == {folder}
 
 
 def test_another_archive_is_not_unpacked(nowhere, server, shrink_cifar10):
-    pytest.importorskip("pooch")
     web, address, _ = server
     tiny = shrink_cifar10((address,))
     (web / "cifar-10-binary.tar.gz").write_bytes(tiny.archive + b"more")
@@ -177,7 +204,6 @@ def test_another_archive_is_not_unpacked(nowhere, server, shrink_cifar10):
 
 
 def test_an_archive_that_does_not_hold_the_files_leaves_none(nowhere, tiny, put, monkeypatch):
-    pytest.importorskip("pooch")
     entry = catalogue.ENTRIES["cifar10"]
     wrong = (entry.train[0], catalogue.Records(entry.train[1].name, (3, 3, 32, 32), "0" * 64))
     absent = (entry.train[0], catalogue.Records("data_batch_9.bin", (3, 3, 32, 32), "0" * 64))
@@ -186,7 +212,90 @@ def test_an_archive_that_does_not_hold_the_files_leaves_none(nowhere, tiny, put,
         put(nowhere / "cifar10", {"cifar-10-binary.tar.gz": tiny.archive}, suffix="")
         with pytest.raises(OSError, match=f"could not unpack .*{words}"):
             datasets.fetch("cifar10", nowhere)
-        assert sorted(os.listdir(nowhere / "cifar10")) == ["cifar-10-binary.tar.gz", "data_batch_1.bin"]
+        there = {path.name: path.read_bytes() for path in (nowhere / "cifar10").iterdir()}
+        assert there.pop("cifar-10-binary.tar.gz") == tiny.archive and "data_batch_1.bin" in there
+        assert there.items() <= tiny.plain.items()
+
+
+def packed(*members):
+    """A .tar.gz of members, each a name, its bytes and what else its header says."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data, header in members:
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(data) or SIZE
+            for field, value in header.items():
+                setattr(member, field, value)
+            tar.addfile(member, io.BytesIO(data) if data else None)
+    return stream.getvalue()
+
+
+def whole(tiny, **other):
+    return [(name, *other.get(name[:-4], (data, {}))) for name, data in tiny.plain.items()]
+
+
+LINK, NONE = {"linkname": "../../secret"}, r"test_batch\.bin in it is no regular file of 9,219 bytes"
+HOSTILE = {
+    "symbolic link": (lambda tiny: whole(tiny, test_batch=(b"", {"type": tarfile.SYMTYPE, **LINK})), NONE),
+    "hard link": (lambda tiny: whole(tiny, test_batch=(b"", {"type": tarfile.LNKTYPE, **LINK})), NONE),
+    "device": (lambda tiny: whole(tiny, test_batch=(b"", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 5})), NONE),
+    "pipe": (lambda tiny: whole(tiny, test_batch=(b"", {"type": tarfile.FIFOTYPE})), NONE),
+    "folder": (lambda tiny: whole(tiny, test_batch=(b"", {"type": tarfile.DIRTYPE})), NONE),
+    "too long": (lambda tiny: whole(tiny, test_batch=(bytes(SIZE + 1), {})), NONE),
+    "too short": (lambda tiny: whole(tiny, test_batch=(bytes(SIZE - 1), {})), NONE),
+    "other content": (lambda tiny: whole(tiny, test_batch=(bytes(SIZE), {})), "the SHA-256 of the content of .*test_batch"),
+    "twice, then otherwise": (lambda tiny: [*whole(tiny), ("test_batch.bin", bytes(SIZE), {})], "the SHA-256 of the content"),
+    "bomb": (lambda tiny: [("bomb", bytes(40_000_000), {}), *whole(tiny)], "more than 121,"),
+    "long name": (lambda tiny: [("x", bytes(40_000_000), {"type": tarfile.GNUTYPE_LONGNAME}), *whole(tiny)], "more than 121,"),
+    "other folder": (lambda tiny: [(f"../{name}", data, {}) for name, data in tiny.plain.items()], "there is no .*test_batch"),
+    "nothing": (lambda tiny: [], "there is no .*test_batch"),
+}
+
+
+def pin(monkeypatch, archive):
+    """Have the catalogue expect this archive, whatever it holds."""
+    entry = catalogue.ENTRIES["cifar10"]
+    sha256 = hashlib.sha256(archive).hexdigest()
+    monkeypatch.setitem(catalogue.ENTRIES, "cifar10", replace(entry, archive=entry.archive._replace(sha256=sha256)))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_archive_of_the_right_sum(nowhere, tiny, put, monkeypatch, name):
+    members, words = HOSTILE[name]
+    archive = packed(*members(tiny))
+    pin(monkeypatch, archive)
+    (nowhere / "secret").write_bytes(tiny.plain["test_batch.bin"])
+    put(nowhere / "cifar10", {"cifar-10-binary.tar.gz": archive}, suffix="")
+    tracemalloc.start()
+    try:
+        with pytest.raises(OSError, match=f"could not unpack cifar-10-binary.tar.gz in .*{words}"):
+            datasets.fetch("cifar10", nowhere)
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+    there = {path.name: path.read_bytes() for path in (nowhere / "cifar10").iterdir()}
+    assert there.pop("cifar-10-binary.tar.gz") == archive and there.items() <= tiny.plain.items()
+    assert sorted(path.name for path in nowhere.iterdir()) == ["cifar10", "secret"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 300, 600, 5000, -2000])
+def test_a_cut_archive_of_the_right_sum(nowhere, tiny, put, monkeypatch, cut):
+    pin(monkeypatch, archive := tiny.archive[:cut])
+    put(nowhere / "cifar10", {"cifar-10-binary.tar.gz": archive}, suffix="")
+    with pytest.raises(OSError, match="could not unpack"):
+        datasets.fetch("cifar10", nowhere)
+    there = {path.name: path.read_bytes() for path in (nowhere / "cifar10").iterdir()}
+    assert there.pop("cifar-10-binary.tar.gz") == archive and there.items() <= tiny.plain.items()
+
+
+@pytest.mark.parametrize("size", [5000, 2**40])
+def test_a_wrong_archive_that_lies_there_is_not_used(nowhere, server, shrink_cifar10, put, size):
+    web, address, _ = server
+    tiny = shrink_cifar10((address,))
+    os.truncate(put(nowhere / "cifar10", {"cifar-10-binary.tar.gz": tiny.archive}, suffix="") / "cifar-10-binary.tar.gz", size)
+    put(web, {"cifar-10-binary.tar.gz": tiny.archive}, suffix="")
+    assert len(datasets.fetch("cifar10", nowhere)) == 6
+    assert sorted(os.listdir(nowhere / "cifar10")) == sorted(tiny.plain)
 
 
 # The command line

@@ -123,6 +123,71 @@ def test_a_gzip_bomb_does_not_fill_memory(write, count):
         tracemalloc.stop()
 
 
-def test_an_absent_file_is_not_found(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        idx.read_images(tmp_path / "none")
+@pytest.mark.parametrize("filler", ["zeros after it", "empty members", "its name", "a hole"])
+def test_a_compressed_file_far_too_long_is_not_read_to_its_end(write, filler):
+    """What unpacks to nothing has an end too: packed, the file may be no longer than its content and a little."""
+    empty = gzip.compress(b"")
+    path = write({"zeros after it": gzip.compress(GOOD), "empty members": gzip.compress(GOOD) + empty * 10_000,
+                  "its name": b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 200_000, "a hole": gzip.compress(GOOD)}[filler])
+    if filler in ("zeros after it", "a hole"):
+        os.truncate(path, 200_000 if filler == "zeros after it" else 2**40)
+    with pytest.raises(ValueError, match=r"gzip compression: expected an undamaged file; got more than 69,495 bytes"):
+        idx.read_images(path, 5)
+
+
+def test_members_and_zeros_that_belong_together(write):
+    """As bgzip and tapes make them."""
+    data = b"".join(gzip.compress(GOOD[at:at + 500]) for at in range(0, len(GOOD), 500)) + gzip.compress(b"") + bytes(1000)
+    for count in (5, None):
+        assert np.array_equal(idx.read_images(write(data), count, gz=hashlib.sha256(data).hexdigest()), IMAGES)
+    with pytest.raises(ValueError, match="trailing bytes"):
+        idx.read_images(write(data + gzip.compress(b"\0")), 5)
+
+
+def test_the_sum_of_the_packed_file_is_that_of_all_of_it(write):
+    data = gzip.compress(GOOD, mtime=0)
+    with pytest.raises(idx.OtherContent, match=r"SHA-256 of the \.gz file"):
+        idx.read_images(write(data + bytes(10)), 5, gz=hashlib.sha256(data).hexdigest())
+
+
+@pytest.mark.parametrize("name", ["pipe", "/dev/zero", "/dev/null"])
+def test_what_is_no_file_is_not_read(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=f"{name}: kind: expected a plain file; got a pipe or a device. Get the file anew"):
+        idx.read_images(tmp_path / name)
+
+
+@pytest.mark.parametrize(("name", "error", "words"), [
+    ("none", FileNotFoundError, "No such file or directory"), ("folder", IsADirectoryError, "Is a directory"),
+    ("loop", OSError, "Too many levels of symbolic links"), ("file/below", NotADirectoryError, "Not a directory"),
+    ("n" * 300, OSError, "File name too long")])
+def test_what_cannot_be_read_is_told_in_a_sentence(write, tmp_path, name, error, words):
+    write(b"")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(error, match=rf"{name} cannot be read: {words}\. Get the file anew"):
+        idx.read_labels(tmp_path / name)
+
+
+def test_a_disk_that_fails_while_it_is_read(write, monkeypatch):
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(idx, "_read_header", fail)
+    for data in (GOOD, gzip.compress(GOOD)):
+        with pytest.raises(OSError, match=r"file cannot be read: Input/output error\. Get the file anew"):
+            idx.read_images(write(data), 5)
+
+
+def test_a_file_that_shrinks_while_it_is_read(write, monkeypatch):
+    data = header(60, 28, 28) + BODY * 12
+    read_header = idx._read_header
+
+    def then_shrink(*given):
+        os.truncate(path, len(data) - 20_000)
+        return read_header(*given)
+
+    monkeypatch.setattr(idx, "_read_header", then_shrink)
+    path = write(data)
+    with pytest.raises(ValueError, match="data: expected 47,040 bytes"):
+        idx.read_images(path, 60)

@@ -66,6 +66,27 @@ def test_a_folder_that_lacks_a_file_is_passed_over(nowhere, shrink, put):
     assert places.find("mnist", nowhere) == nowhere / "cache" / "data" / "mnist"
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "dangling link"])
+def test_what_is_no_file_is_not_found(nowhere, shrink, put, kind):
+    tiny = shrink("mnist")
+    path = put(nowhere / "mnist", tiny.packed) / "t10k-images-idx3-ubyte.gz"
+    path.unlink()
+    {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "loop": lambda: path.symlink_to(path.name),
+     "dangling link": lambda: path.symlink_to("nothing")}[kind]()
+    with pytest.raises(FileNotFoundError, match=r"no t10k-images-idx3-ubyte\.gz; looked in "):
+        datasets.load("mnist", nowhere)
+    put(nowhere / "mnist", {"t10k-images-idx3-ubyte": tiny.plain["t10k-images-idx3-ubyte"]}, suffix="")
+    assert len(datasets.load("mnist", nowhere).x_test) == 4
+
+
+def test_a_folder_that_cannot_be_looked_into_is_passed_over(nowhere, shrink, put):
+    tiny = shrink("mnist")
+    with pytest.raises(FileNotFoundError, match=r"looked in .*nnnn"):
+        datasets.load("mnist", "n" * 300)
+    put(nowhere / "cache" / "data" / "mnist", tiny.packed)
+    assert len(datasets.load("mnist", "n" * 300).x_test) == 4
+
+
 def test_uncompressed_and_recompressed_copies_will_do_where_the_content_is_known(nowhere, shrink, put):
     tiny = shrink("mnist")
     put(nowhere / "mnist", tiny.plain, suffix="")
