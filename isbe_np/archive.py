@@ -98,8 +98,7 @@ class Archive:
 
     def fault(self, field: str, expected, got) -> DamagedFile:
         """The error to raise about this file."""
-        text = str(got)
-        return DamagedFile(self.path, field, str(expected), text if len(text) < 200 else f"{text[:200]}...", REMEDY)
+        return DamagedFile(self.path, field, str(expected), str(got), REMEDY)
 
     def _open(self) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
         """The zip and its members by name, once the numbers in its headers agree with each other and with the file's length."""
@@ -202,7 +201,8 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def _file_of(name: str) -> str:
-    return quote(name, errors="backslashreplace") + ".npy"
+    """The member of an array, which leads nowhere but down, whoever unpacks it."""
+    return quote(name, errors="backslashreplace").replace("..", "%2E%2E") + ".npy"
 
 
 def _header(shape: tuple[int, ...], dtype, start: int) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+LONGEST = 1000  # letters of a message
 PART = ".part"  # how the names of files end that are being written
 
 
@@ -25,7 +26,9 @@ class DamagedFile(ValueError):
 
 
 def one_line(text: str) -> str:
-    """`text` without line ends and whatever else a file from somebody may hold that steers a terminal."""
+    """`text` without line ends and whatever else a file from somebody may hold that steers a terminal, nor without end."""
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST // 2]} ... {text[-LONGEST // 2:]}"
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 

@@ -3,10 +3,32 @@
 import json
 import os
 import stat
+import sys
+import threading
 
 import pytest
 
 from isbe_np import files
+
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions, links and folders of POSIX")
+
+
+class Fault(Exception):
+    """Raised in a block that writes."""
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+def contents(folder):
+    """Of all files, those whose names begin with a dot too."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def replace(path, content, previous=None):
+    with files.replacing(path, previous) as file:
+        file.write(content)
 
 
 def test_json_is_written_whole(tmp_path):
@@ -41,7 +63,7 @@ def test_an_interrupt_while_writing_leaves_no_part(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@posix
 def test_others_may_read_a_result_as_they_may_any_new_file(tmp_path):
     (tmp_path / "plain").write_text("")
     files.write_json(tmp_path / "a.json", {})
@@ -53,3 +75,234 @@ def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "link.json").symlink_to(tmp_path / "target.json")
     files.write_json(tmp_path / "link.json", {"a": 1})
     assert (tmp_path / "link.json").is_symlink() and json.loads((tmp_path / "target.json").read_text()) == {"a": 1}
+
+
+def test_the_file_before_is_kept_under_the_name_of_the_previous(tmp_path):
+    for content in (b"1", b"2", b"3"):
+        replace(tmp_path / "a", content, "a.before")
+    assert contents(tmp_path) == {"a": b"3", "a.before": b"2"}
+
+
+def test_without_a_previous_none_is_kept(tmp_path):
+    for content in (b"1", b"2"):
+        replace(tmp_path / "a", content)
+    assert contents(tmp_path) == {"a": b"2"}
+
+
+@pytest.mark.parametrize("fault", [Fault, KeyboardInterrupt, SystemExit, OSError])
+def test_a_block_that_fails_leaves_both_files_as_they_were(tmp_path, fault):
+    replace(tmp_path / "a", b"1"), replace(tmp_path / "a", b"2", "a.before")
+    with pytest.raises(fault), files.replacing(tmp_path / "a", "a.before") as file:
+        file.write(b"3")
+        raise fault
+    assert contents(tmp_path) == {"a": b"2", "a.before": b"1"}
+
+
+def test_while_it_is_written_the_old_file_is_there_and_the_part_beside_it(tmp_path):
+    replace(tmp_path / "a", b"1")
+    with files.replacing(tmp_path / "a", "a.before") as file:
+        file.write(b"2")
+        file.flush()
+        part, = set(names(tmp_path)) - {"a"}
+        assert (tmp_path / "a").read_bytes() == b"1" and part.startswith(".a.") and part.endswith(files.PART)
+    assert names(tmp_path) == ["a", "a.before"]
+
+
+def test_what_was_written_can_be_read_and_changed_in_the_block(tmp_path):
+    with files.replacing(tmp_path / "a") as file:
+        file.write(b"abc")
+        file.seek(0)
+        assert file.read() == b"abc"
+        file.seek(1)
+        file.write(b"x")
+    assert contents(tmp_path) == {"a": b"axc"}
+
+
+@posix
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_content_is_on_the_disk_before_its_name_and_then_the_folder_is(tmp_path, monkeypatch, links):
+    """After a power cut there is the old file or the new one, whole: the order is what makes it so."""
+    replace(tmp_path / "a", b"1")
+    calls = []
+
+    def fsync(descriptor, done=os.fsync):
+        told = os.fstat(descriptor)
+        calls.append("fsync of the folder" if stat.S_ISDIR(told.st_mode) else f"fsync of {told.st_size} bytes")
+        done(descriptor)
+
+    def moved(old, new, done=os.replace):
+        calls.append(f"replace {os.path.basename(new)}")
+        done(old, new)
+
+    def link(old, new, done=os.link):
+        if not links:
+            raise OSError("no links here")
+        calls.append("link")
+        done(old, new)
+
+    for name, function in (("fsync", fsync), ("replace", moved), ("link", link)):
+        monkeypatch.setattr(files.os, name, function)
+    replace(tmp_path / "a", b"12345", "a.before")
+    assert calls == ["fsync of 5 bytes", *(["link"] if links else []), "replace a.before", "replace a", "fsync of the folder"]
+    assert contents(tmp_path) == {"a": b"12345", "a.before": b"1"}
+
+
+@posix
+def test_at_every_moment_there_is_a_file_in_the_place(tmp_path, monkeypatch):
+    """And each is whole; looked at before and after whatever changes names."""
+    replace(tmp_path / "a", b"1", "a.before")
+
+    def looking(name):
+        done = getattr(os, name)
+
+        def look(*arguments, **options):
+            assert (tmp_path / "a").read_bytes() in (b"1", b"2")
+            result = done(*arguments, **options)
+            assert (tmp_path / "a").read_bytes() in (b"1", b"2")
+            return result
+
+        monkeypatch.setattr(files.os, name, look)
+
+    for name in ("replace", "link", "unlink"):
+        looking(name)
+    replace(tmp_path / "a", b"2", "a.before")
+    assert contents(tmp_path) == {"a": b"2", "a.before": b"1"}
+
+
+def test_a_file_system_without_links_keeps_the_previous_too(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(files.os, "link", none)
+    for content in (b"1", b"2", b"3"):
+        replace(tmp_path / "a", content, "a.before")
+    assert contents(tmp_path) == {"a": b"3", "a.before": b"2"}
+
+
+@posix
+def test_two_names_of_one_file_leave_no_third(tmp_path):
+    """As when a process was killed between giving the second name and replacing the first: rename does nothing then."""
+    replace(tmp_path / "a", b"1")
+    os.link(tmp_path / "a", tmp_path / "a.before")
+    replace(tmp_path / "a", b"2", "a.before")
+    assert contents(tmp_path) == {"a": b"2", "a.before": b"1"}
+
+
+@pytest.mark.parametrize("previous", [None, "a.before"])
+def test_a_folder_in_the_place_stays_where_it_is(tmp_path, previous):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine").write_text("mine")
+    with pytest.raises(OSError):
+        replace(tmp_path / "a", b"1", previous)
+    assert names(tmp_path) == ["a"] and names(tmp_path / "a") == ["mine"]
+
+
+@pytest.mark.parametrize("older", [b"1", None])
+def test_a_folder_in_the_place_of_the_previous_is_an_oserror(tmp_path, older):
+    (tmp_path / "a.before").mkdir()
+    (tmp_path / "a.before" / "mine").write_text("mine")
+    if older is None:  # nothing is to be kept
+        replace(tmp_path / "a", b"2", "a.before")
+    else:
+        replace(tmp_path / "a", b"1")
+        with pytest.raises(OSError):
+            replace(tmp_path / "a", b"2", "a.before")
+    assert names(tmp_path) == ["a", "a.before"] and names(tmp_path / "a.before") == ["mine"]
+    assert (tmp_path / "a").read_bytes() == (older or b"2")
+
+
+@posix
+def test_a_link_to_what_is_not_there_yet(tmp_path):
+    (tmp_path / "away").symlink_to("none/a")
+    with pytest.raises(FileNotFoundError):
+        replace(tmp_path / "away", b"1")
+    (tmp_path / "new").symlink_to("target")
+    replace(tmp_path / "new", b"1")
+    assert (tmp_path / "new").is_symlink() and (tmp_path / "target").read_bytes() == b"1"
+    assert names(tmp_path) == ["away", "new", "target"]
+
+
+@posix
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o007], ids=oct)
+def test_the_mask_for_new_files_decides_their_mode_and_stays(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        replace(tmp_path / "a", b"1")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~mask
+
+
+@posix
+def test_the_mask_stays_when_many_threads_write(tmp_path):
+    """It belongs to the process: to set it for a moment would let two threads fix each other's."""
+    before, interval = os.umask(0o022), sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(1e-6)
+        threads = [threading.Thread(target=lambda n=n: [replace(tmp_path / n, b"1") for _ in range(100)]) for n in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert os.umask(0o022) == 0o022
+    finally:
+        sys.setswitchinterval(interval)
+        os.umask(before)
+
+
+def test_long_names_are_cut_in_the_parts_name(tmp_path):
+    name = "ü" * 120  # 240 of the 255 bytes that a name may have
+    replace(tmp_path / name, b"1"), replace(tmp_path / name, b"2", "a.before")
+    assert contents(tmp_path) == {name: b"2", "a.before": b"1"}
+
+
+def test_the_error_of_a_damaged_file_is_one_sentence_with_its_parts():
+    fault = files.DamagedFile("a.npz", "length", "3 bytes", "4", "Get another.")
+    assert isinstance(fault, ValueError) and str(fault) == "a.npz: length: expected 3 bytes; got 4. Get another."
+    assert (fault.expected, fault.got) == ("3 bytes", "4")
+
+
+def test_the_error_of_a_damaged_file_moves_no_cursor():
+    told = str(files.DamagedFile("a\n.npz", "wörd", "3", "a\nb\r\x1b[2J\u202e\x7f", "Get another."))
+    assert told == r"a\n.npz: wörd: expected 3; got a\nb\r\x1b[2J\u202e\x7f. Get another."
+
+
+@posix
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    pipe, faults = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+
+    def run():
+        try:
+            files.opened(pipe, "Mend it.").__enter__()
+        except files.DamagedFile as fault:
+            faults.append(str(fault))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
+    waits = thread.is_alive()
+    if waits:
+        os.close(os.open(pipe, os.O_WRONLY))  # what it waits for
+        thread.join()
+    assert not waits and faults == [f"{pipe}: kind: expected a plain file; got a pipe or a device. Mend it."]
+
+
+@posix
+def test_a_device_is_refused():
+    with pytest.raises(files.DamagedFile, match=r"/dev/zero: kind: expected a plain file; got a pipe or a device\. Mend it\."):
+        files.opened("/dev/zero", "Mend it.").__enter__()
+
+
+@pytest.mark.parametrize("path, kind", [("none", FileNotFoundError), (".", OSError)])
+def test_what_cannot_be_opened_is_an_oserror_of_its_kind(path, kind, tmp_path):
+    with pytest.raises(kind, match=r" cannot be read: .*\. Mend it\.$"):
+        files.opened(tmp_path / path, "Mend it.").__enter__()
+
+
+def test_a_plain_file_is_opened_and_closed(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    with files.opened(tmp_path / "a", "Mend it.") as file:
+        assert file.read() == b"abc"
+    assert file.closed

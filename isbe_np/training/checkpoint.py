@@ -145,6 +145,7 @@ def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = 
                              f"such a network, or none.")
             made_head, made_optimizer = _fitting(file, facts, head, optimizer)
             kinds = _arrays(nodes, facts)
+            plain(facts["note"]), plain(facts["environment"])  # what could not be saved again
             random = np.random.default_rng(0)
             description.set_random(random, told["random"])
         except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as fault:

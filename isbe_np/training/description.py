@@ -97,8 +97,9 @@ def nodes_of(told: dict[str, Any], own: Iterable[type[Layer]] = ()) -> list[Node
             nodes.append(layer(*(nodes[read] for read in place["reads"])))
         if math.prod(nodes[-1].shape) > MOST_VALUES:
             raise ValueError(f"its values should have up to {MOST_VALUES:,} numbers for an example; one is {nodes[-1].shape}")
-    if not nodes or in_order(nodes[0], nodes[-1]) != nodes:
-        raise ValueError("its nodes should be in the order of a graph's, and each of them be needed")
+    used = dict.fromkeys(place["layer"] for place in told["nodes"])
+    if not nodes or in_order(nodes[0], nodes[-1]) != nodes or [*used] != [*range(len(layers))]:
+        raise ValueError("its nodes and layers should be in the order of a graph's, and each of them be needed")
     if told["dtype"] not in DTYPES:
         raise ValueError(f"its dtype should be one of {', '.join(DTYPES)}; it is {told['dtype']!r}")
     if told["seed"] < 0:

@@ -305,6 +305,8 @@ def changed(path, change):
     (lambda f: f["network"]["layers"][2]["settings"].update(units="8"), "Dense.units. expects a whole number"),
     (lambda f: f["network"]["layers"][2]["settings"].update(color="red"), "unexpected keyword argument 'color'"),
     (lambda f: f["network"]["nodes"][1].update(reads=[3]), "node 1 should read nodes before it"),
+    (lambda f: f["network"]["layers"].append(f["network"]["layers"][-1]), "nodes and layers should be in the order of"),
+    (lambda f: f.update(note=json.loads("[" * 150 + "]" * 150)), "up to 100 lists and dicts within each other"),
     (lambda f: f["network"]["nodes"].reverse(), "node 0 should read nodes before it"),
     (lambda f: f["network"].update(dtype="float16"), "its dtype should be one of float32, float64; it is 'float16'"),
     (lambda f: f["network"].update(seed=-1), "its seed should be a number from 0 on"),
@@ -325,6 +327,23 @@ def test_facts_that_are_no_network_are_one_sentence(change, sentence, tmp_path):
     with pytest.raises(ValueError, match=sentence) as caught:
         isbe.load_checkpoint(tmp_path / "a.npz")
     assert str(tmp_path / "a.npz") in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_message_has_an_end(tmp_path):
+    isbe.save_checkpoint(tmp_path / "a.npz", tiny.net())
+    changed(tmp_path / "a.npz", lambda facts: facts["network"]["layers"][1].update(kind="x" * 100_000))
+    for passed in (None, tiny.net()):
+        with pytest.raises(ValueError) as caught:
+            isbe.load_checkpoint(tmp_path / "a.npz", passed)
+        assert len(str(caught.value)) < 1100 and str(caught.value).endswith(("anew.", "or none."))
+
+
+def test_names_of_members_lead_down(tmp_path):
+    net = isbe.Sequential((4,), isbe.Dense(3, name="../../x"))
+    isbe.save_checkpoint(tmp_path / "a.npz", net)
+    with zipfile.ZipFile(tmp_path / "a.npz") as packed:
+        assert not any(".." in name or name.startswith("/") for name in packed.namelist())
+    assert same(isbe.load_network(tmp_path / "a.npz"), net)
 
 
 def test_an_unknown_optimizer_is_not_made(tmp_path):
