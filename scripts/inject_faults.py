@@ -676,7 +676,7 @@ FAULTS = {
          "        self.stopping.working()\n        if time"),
         ("a full disk ends the training", "except (OSError, ValueError) as fault:\n            reason",
          "except ZeroDivisionError as fault:\n            reason"),
-        ("a full disk is not told of at the start", "            if run.history.unsaved:\n", "            if False:\n"),
+        ("a full disk at the start is for later", "                self._write(run)", "                self.save(run)"),
         ("what a killed process left stays", "part.unlink(missing_ok=True)", "pass"),
         ("another version is not told of", "        if apart:\n", "        if False:\n"),
         ("a second training is let in",

@@ -155,8 +155,8 @@ def _train(given) -> int:
     if history.stopped == "diverged":
         print(history.diagnosis, file=sys.stderr)
         return WENT_WRONG
-    for told in filter(None, (history.warning, history.unsaved)):
-        print(told, file=sys.stderr)
+    if history.warning:
+        print(history.warning, file=sys.stderr)
     reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
     print(f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
           + (f", {history.stopped}" if history.stopped else ""))

@@ -52,7 +52,7 @@ class Folder:
             raise BlockingIOError(f"train(checkpoint) expects a folder that no other training uses; as for {self.path}, "
                                   f"{fault}. Wait for its end, or name another folder.") from None
         except OSError as fault:
-            raise self._unusable(fault) from fault
+            raise self.unusable(fault) from fault
         for part in self.path.glob(f".checkpoint.*{PART}"):  # of a process that was killed while it wrote
             part.unlink(missing_ok=True)
         return self
@@ -60,7 +60,8 @@ class Folder:
     def __exit__(self, *_) -> None:
         self._lock.release()
 
-    def _unusable(self, fault: OSError) -> OSError:
+    def unusable(self, fault: OSError) -> OSError:
+        """The error to raise about this folder."""
         return OSError(f"train(checkpoint) expects a folder that can be written; {self.path} is none ({fault.strerror}). Make "
                        f"room in it, or name another.")
 
@@ -133,9 +134,10 @@ class Keeping(Nowhere):
         found = self.folder.load(net=run.net, head=run.head, optimizer=run.optimizer, check=self._check) if resume else None
         self._saved = time.monotonic()
         if found is None:
-            self.save(run)
-            if run.history.unsaved:
-                raise OSError(run.history.unsaved)
+            try:
+                self._write(run)
+            except OSError as fault:
+                raise self.folder.unusable(fault) from fault
         return found
 
     def _check(self, facts: dict[str, Any]) -> None:
@@ -179,23 +181,25 @@ class Keeping(Nowhere):
 
     def save(self, run) -> None:
         """Write the checkpoint. Where that fails, training goes on, with a warning: the checkpoint before is still there."""
-        run.optimizer.learning_rate = run.base  # the schedule sets it anew before each step
-        early = run.early.seen()
-        run.history.unsaved = None
-        training = {"settings": self.settings, "data": self._data, "epoch": run.epoch, "batch": run.batch,
-                    "early": 0 if early is None else len(early), "sums": dataclasses.asdict(run.counted())}
         try:
-            start = time.perf_counter()
-            size = checkpoint.write(self.folder.file, run.net, run.head, run.optimizer, run.history, self.note, training, early,
-                                    self._environment)
-            logger.info("%s: step %d, %.1f MB in %.0f ms", self.folder.file, run.history.steps, size / 1e6,
-                        (time.perf_counter() - start) * 1e3)
+            self._write(run)
         except (OSError, ValueError) as fault:
             reason = getattr(fault, "strerror", None) or fault
             run.history.unsaved = (f"The checkpoint of step {run.history.steps} could not be written to {self.folder.path} "
                                    f"({reason}); the one before it is still there. Make room, or set permissions.")
             logger.warning("%s", run.history.unsaved)
         self._saved = time.monotonic()
+
+    def _write(self, run) -> None:
+        run.optimizer.learning_rate = run.base  # the schedule sets it anew before each step
+        early, history, start = run.early.seen(), run.history, time.perf_counter()
+        history.unsaved = None
+        training = {"settings": self.settings, "data": self._data, "epoch": run.epoch, "batch": run.batch,
+                    "early": 0 if early is None else len(early), "sums": dataclasses.asdict(run.counted())}
+        size = checkpoint.write(self.folder.file, run.net, run.head, run.optimizer, history, self.note, training, early,
+                                self._environment)
+        logger.info("%s: step %d, %.1f MB in %.0f ms", self.folder.file, history.steps, size / 1e6,
+                    (time.perf_counter() - start) * 1e3)
 
 
 def deciding() -> dict[str, Any]:

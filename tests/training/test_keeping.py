@@ -362,13 +362,14 @@ def test_a_full_disk_costs_no_training(folder, monkeypatch, caplog):
     assert same(again, train()) and again[2].unsaved is None
 
 
-def test_a_full_disk_at_the_start_is_refused(folder, monkeypatch):
+def test_a_full_disk_at_the_start_is_refused(folder, monkeypatch, caplog):
     def write(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(checkpoint.archive, "write", write)
-    with pytest.raises(OSError, match=r"step 0 could not be written to .*No space left on device"):
+    with pytest.raises(OSError, match=r"expects a folder that can be written; .*No space left on device"):
         train(folder, Stopping(1, then=lambda: pytest.fail("a step was made")))
+    assert not caplog.records, "it is told once"
 
 
 def test_another_version_is_told(folder, monkeypatch, caplog):
