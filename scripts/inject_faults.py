@@ -693,7 +693,6 @@ FAULTS = {
         ("an epoch begins anew", "seed, epoch, augment, run.batch)", "seed, epoch, augment, 0)"),
         ("what the epoch added up is lost", 'Sums(**training["sums"])', "Sums()"),
         ("the first examples are lost", "        self.early.recall(first, found.early)", "        pass"),
-        ("the schedule begins anew", "((history.steps + 0.5) / (epochs", "((run.sums.steps + 0.5) / (epochs"),
         ("a checkpoint between the last step and the evaluation", "                        if run.batch < per_epoch:\n",
          "                        if True:\n"),
     ],
@@ -708,7 +707,7 @@ FAULTS = {
          "    if fault is not None:\n        raise file.fault(*fault)", "    if False:\n        raise"),
         ("counts below 0", "not 0 <= count < 2**53", "not count < 2**53"),
     ],
-    ("training/description.py", "tests/training/test_checkpoint.py"): [
+    ("training/description.py", "tests/training/test_checkpoint.py tests/training/test_description.py"): [
         ("layers of any class that there is",
          "        elif kind not in allowed:\n", "        elif not hasattr(built_in, kind):\n"),
         ("nodes read nodes after them", "all(0 <= read < len(nodes) for", "all(read != len(nodes) for"),
