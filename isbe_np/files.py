@@ -59,7 +59,11 @@ def replacing(path: str | os.PathLike, previous: str | os.PathLike | None = None
         raise IsADirectoryError(errno.EISDIR, "A folder is in the place of the file", str(path))
     part = _part_of(path)
     try:
-        with open(part, "x+b") as file:
+        made = open(part, "x+b")
+    except OSError as fault:  # it is told by the name that the caller knows
+        raise type(fault)(fault.errno, fault.strerror, str(path)) from None
+    try:
+        with made as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -306,3 +306,9 @@ def test_a_plain_file_is_opened_and_closed(tmp_path):
     with files.opened(tmp_path / "a", "Mend it.") as file:
         assert file.read() == b"abc"
     assert file.closed
+
+
+def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write_json(tmp_path / "none" / "a.json", {})
+    assert caught.value.filename == str(tmp_path / "none" / "a.json") and caught.value.strerror

@@ -7,7 +7,6 @@ was found right. What its numbers are worth is another question: whoever wrote t
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -39,8 +38,6 @@ FACTS = {"format": str, "version": int, "network": description.NETWORK, "head": 
          "environment": dict}
 EARLY = "early/scores"
 MOST_SLOTS = 8
-
-logger = logging.getLogger(__name__)
 
 
 class Misfit(ValueError):
@@ -80,8 +77,7 @@ def save_checkpoint(path: str | os.PathLike, net: Graph, head: Head | None = Non
 
     Saved of the network are its layers, parameters, running statistics and the state of its random numbers; of the
     optimizer its settings, steps and memory; of the head its settings. OSError where the file cannot be written: then `path`
-    is as it was.
-    TypeError for a note that is no plain data, ValueError for more than 2 GB.
+    is as it was. TypeError for a note that is no plain data, ValueError for more than 2 GB.
     """
     write(Path(path), net, head, optimizer, history, note)
 
