@@ -51,9 +51,9 @@ class Misfit(ValueError):
 class Checkpoint:
     """What a file held. `head` and `optimizer` are None where it held none, or one of your own that was not passed.
 
-    history : of the training so far, or None. note : what was given to be kept beside. environment : versions, machine
-    and threads when it was saved. training : where in a training it was saved, plain data, or None. early : the scores of
-    its first examples, (n, ..., C), or None.
+    history: of the training so far, or None. note: what was given to be kept beside. environment: versions, machine and
+    threads when it was saved. training: where in a training it was saved, plain data, or None; early: the scores of its
+    first examples, (n, ..., C), or None.
     """
 
     net: Graph

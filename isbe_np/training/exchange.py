@@ -26,8 +26,8 @@ REMEDY = "Get another copy of it, or pass names= where only the layers' names di
 def save_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, str] | None = None) -> None:
     """Write the parameters and running statistics of `net` to the safetensors file `path`, whole or not at all.
 
-    names : for layers that shall have another name in the file, theirs by ours: ``{"conv2d_1": "features.0"}``. ImportError
-    without the library; OSError where the file cannot be written; ValueError for a name of no layer.
+    With `names`, layers have other names in the file, theirs by ours: ``{"conv2d_1": "features.0"}``. ImportError without the
+    library; OSError where the file cannot be written; ValueError for a name of no layer.
     """
     _library()
     from safetensors.numpy import save
@@ -39,7 +39,7 @@ def save_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, st
 def load_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, str] | None = None) -> None:
     """Put what the safetensors file `path` holds into the parameters and running statistics of `net`.
 
-    names : as to `save_safetensors`. ValueError unless the file holds exactly these arrays, of these shapes and of the
+    `names` are as in `save_safetensors`. ValueError unless the file holds exactly these arrays, of these shapes and of the
     network's dtype; then nothing is changed. OSError where it cannot be read, ImportError without the library.
     """
     library, wanted = _library(), _arrays(net, names)
