@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 import tiny
@@ -52,6 +53,24 @@ def test_a_signal_saves_and_the_exit_code_says_so(small, monkeypatch, capsys, nu
 
     assert cli.main(["train", "--checkpoint", "run", "--resume"]) == 0, "its options are known"
     assert "tiny on" in capsys.readouterr().out and values() == values("whole")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_signal_before_the_first_step(small, monkeypatch, capsys, resume):
+    """As early as can be: the folder is held, and what decides the bits is being asked for."""
+    from isbe_np.training import keeping
+    if resume:
+        with monkeypatch.context() as patch:
+            stop_at(patch, 3, signal.SIGTERM)
+            cli.main(["train", "--net", "tiny", "--checkpoint", "run"])
+    digest = keeping.digest
+    monkeypatch.setattr(keeping, "digest", lambda data: (os.kill(os.getpid(), signal.SIGTERM), digest(data))[1])
+    capsys.readouterr()
+    assert cli.main(["train", "--net", "tiny", "--checkpoint", "run", *(["--resume"] if resume else [])]) == 143
+    assert "no step was made, terminated" in capsys.readouterr().out
+    monkeypatch.undo()
+    if resume:
+        assert isbe.load_checkpoint(small / "run" / "checkpoint.npz").history.steps == 3
 
 
 def test_options_may_be_repeated_and_not_changed(small, monkeypatch, capsys):
@@ -128,6 +147,7 @@ def test_a_note_of_somebody_else_decides_nothing(small, capsys):
         optimizer = isbe.SGD(0.1, momentum=0.9)
 
 
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="it trains a real network, which takes minutes without the compiler")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_real_process_is_terminated_and_resumed(tmp_path):
     """Through the shell's own door, on a real network."""

@@ -158,8 +158,8 @@ def _train(given) -> int:
     if history.warning:
         print(history.warning, file=sys.stderr)
     reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
-    print(f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
-          + (f", {history.stopped}" if history.stopped else ""))
+    told = f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
+    print((told if history.steps else "no step was made") + (f", {history.stopped}" if history.stopped else ""))
     if history.stopped and given.checkpoint is not None:
         print(f"Go on with: isbe train --checkpoint {given.checkpoint} --resume")
     return STOPPED[history.stopped] if history.stopped else WENT_WRONG if history.unsaved else 0

@@ -91,9 +91,10 @@ class Folder:
 
 
 class Nowhere:
-    """A training that keeps no checkpoint."""
+    """A training that keeps no checkpoint, and that signals end as they end any program."""
 
-    asked: str | None = None
+    def __init__(self) -> None:
+        self.stopping = Stopping(signals=())
 
     def begin(self, run, data, resume: bool) -> Checkpoint | None:
         """The checkpoint to go on from, with which the network and the optimizer were filled, or None."""
@@ -117,14 +118,9 @@ def note_of(path: str | os.PathLike) -> Any:
 class Keeping(Nowhere):
     """When a training writes its checkpoint into `folder`, and that a signal ends it: Stopped, once it is saved."""
 
-    def __init__(self, folder: Folder, seconds: float, settings: dict[str, Any], note: Any, stopping: Stopping):
-        self.folder, self.seconds, self.settings, self.note, self.stopping = folder, seconds, settings, note, stopping
+    def __init__(self, folder: Folder, seconds: float, settings: dict[str, Any], note: Any):
+        self.folder, self.seconds, self.settings, self.note, self.stopping = folder, seconds, settings, note, Stopping()
         self._environment, self._saved, self._data = deciding(), 0.0, ""
-
-    @property
-    def asked(self) -> str | None:  # type: ignore[override]
-        """What a signal asked for."""
-        return self.stopping.asked
 
     def begin(self, run, data, resume: bool) -> Checkpoint | None:
         self._data = digest(data)

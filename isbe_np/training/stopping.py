@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterable
 
 STOPPED = {"SIGINT": "interrupted", "SIGTERM": "terminated"}
 
 
 class Stopping:
-    """A context manager in which Ctrl-C (SIGINT) and SIGTERM set `asked`, to "interrupted" or "terminated", and no more.
+    """A context manager in which `signals`, Ctrl-C (SIGINT) and SIGTERM, set `asked` ("interrupted", "terminated"), no more.
 
     A second signal, or the first before `working` was called, raises KeyboardInterrupt at once. Signals that this process
     ignores stay ignored, and outside the main thread, where there are none, nothing is changed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Iterable[str] = tuple(STOPPED)) -> None:
+        self.signals = signals
         self.asked: str | None = None
         self._at_once = True
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Stopping:
         if threading.current_thread() is threading.main_thread():
-            for name in STOPPED:
+            for name in self.signals:
                 number = getattr(signal, name)
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._on_signal)

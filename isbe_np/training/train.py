@@ -27,7 +27,6 @@ from isbe_np.training.metrics import accuracy
 from isbe_np.training.optimizers import SGD, Optimizer
 from isbe_np.training.progress import Progress
 from isbe_np.training.schedules import Schedule, factor
-from isbe_np.training.stopping import Stopping
 
 # Momentum adds up many steps: the change of one step stays so far below the largest number of the dtype.
 MARGIN = 1e6
@@ -84,9 +83,10 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     settings = {"epochs": epochs, "batch_size": batch_size, "batches": per_epoch, "seed": seed, "schedule": name_of(schedule),
                 "loss": bool(loss), "augment": name_of(augment)}
     with contextlib.ExitStack() as stack:
-        keeping = Nowhere() if checkpoint is None else Keeping(
-            stack.enter_context(Folder(checkpoint)), checkpoint_seconds, settings, note, stack.enter_context(Stopping()))
+        keeping = Nowhere() if checkpoint is None else Keeping(stack.enter_context(Folder(checkpoint)), checkpoint_seconds,
+                                                               settings, note)
         try:
+            stack.enter_context(keeping.stopping)
             found = keeping.begin(run, data, resume)
             if found is not None:
                 run.go_on(found, batches(x_train, y_train, batch_size, seed, 0, augment))
@@ -104,7 +104,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
                     bar.finish(history.line())
                 keeping.after_epoch(run, last=epoch == epochs - 1)
         except KeyboardInterrupt:
-            run.history.stopped = keeping.asked or "interrupted"
+            run.history.stopped = keeping.stopping.asked or "interrupted"
         except Stopped as stopped:
             run.history.stopped = str(stopped)
         except Diverged as diverged:
