@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterable
 
@@ -28,11 +29,13 @@ class Stopping:
                 number = getattr(signal, name)
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._on_signal)
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         return self
 
     def __exit__(self, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        sys.unraisablehook = self._hook
 
     def working(self) -> None:
         """From here on there is something to lose."""
@@ -43,3 +46,8 @@ class Stopping:
         self.asked = STOPPED[signal.Signals(number).name]
         if at_once:
             raise KeyboardInterrupt
+
+    def _on_unraisable(self, told) -> None:
+        """While Python clears an object away nothing can be raised; it would say so, where `asked` ends the training anyway."""
+        if not (self.asked and told.exc_type is KeyboardInterrupt):
+            self._hook(told)

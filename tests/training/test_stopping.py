@@ -137,3 +137,29 @@ def test_the_default_actions_are_back_too(number):
     interrupt = number == signal.SIGINT
     assert run.stdout.split("\n") == ([STOPPED["SIGINT"], "at once", ""] if interrupt else [STOPPED["SIGTERM"], ""])
     assert (run.returncode == 0) is interrupt
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_signal_while_an_object_is_cleared_away_is_kept_and_not_told(capsys):
+    """Python cannot raise there; it would print a traceback and go on."""
+    class Clearing:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    class Failing:
+        def __del__(self):
+            raise OSError("of its own")
+
+    told = []
+    before, sys.unraisablehook = sys.unraisablehook, told.append
+    try:
+        with Stopping() as stopping:
+            thing = Clearing()
+            del thing
+            assert stopping.asked == "terminated" and not told
+            thing = Failing()
+            del thing
+        assert [one.exc_type for one in told] == [OSError], "what has nothing to do with it is told"
+        assert sys.unraisablehook == told.append
+    finally:
+        sys.unraisablehook = before
