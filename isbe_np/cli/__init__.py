@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from isbe_np.cli import classroom, learning, machine
+from isbe_np.cli import classroom, learning, machine, training
 from isbe_np.cli.logs import shown
 from isbe_np.cli.options import INTERRUPTED, REFUSED, check_outputs
 
@@ -52,6 +52,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="isbe", description="Learn, test and time one idea: a classifier's softmax "
                                      "Jacobian times its cross-entropy gradient is softmax(scores) - target.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (learning, machine, classroom):
+    for room in (learning, training, machine, classroom):
         room.add(commands)
     return parser

@@ -1,0 +1,87 @@
+"""The command that trains: train, which also goes on with a training that was stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from isbe_np import datasets
+from isbe_np.checks import nearest
+from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, write_json
+from isbe_np.environment import describe
+from isbe_np.heads import NORMALIZERS, ROUTES, Head
+from isbe_np.networks import NETWORKS
+from isbe_np.training import SCHEDULES, train
+from isbe_np.training.keeping import note_of
+from isbe_np.training.recipes import RECIPES, augmentation
+
+# What `isbe train` takes unless it is given, and what the network's recipe decides.
+DEFAULTS = {"data": "digits", "net": "lenet5", "normalizer": "softmax", "route": "isbe", "seed": 0}
+RECIPE = ("epochs", "batch_size", "learning_rate", "weight_decay", "schedule", "augment")
+STOPPED = {"interrupted": INTERRUPTED, "terminated": TERMINATED}  # exit codes
+
+
+def add(commands) -> None:
+    """Add this command to the parser."""
+    trainer = commands.add_parser("train", help="train a network; what is not given comes from the network's recipe")
+    add_data(trainer, "digits")
+    trainer.add_argument("--net", help=f"{', '.join(NETWORKS)} (lenet5)")
+    trainer.add_argument("--normalizer", help=f"{', '.join(NORMALIZERS)} (softmax)")
+    trainer.add_argument("--route", help=f"{', '.join(ROUTES)} (isbe)")
+    trainer.add_argument("--epochs", type=count)
+    trainer.add_argument("--batch-size", type=count)
+    trainer.add_argument("--learning-rate", type=float, help="the schedule's peak")
+    trainer.add_argument("--weight-decay", type=float)
+    trainer.add_argument("--schedule", help=", ".join(SCHEDULES))
+    trainer.add_argument("--augment", action=argparse.BooleanOptionalAction, help="change the training images in each epoch")
+    trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
+    trainer.add_argument("--seed", type=int, help="of the parameters and the batches (0)")
+    trainer.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep a checkpoint in this folder, new or empty")
+    trainer.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder, if there is one, "
+                                                               "by its options")
+    trainer.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S",
+                         help="of training that a crash may cost at most (%(default)s)")
+    trainer.set_defaults(**dict.fromkeys((*DEFAULTS, "loss", "unverified")))
+    add_json(trainer, _train)
+
+
+def _train(given) -> int:
+    before = note_of(given.checkpoint) if given.resume and given.checkpoint is not None else None
+    chosen = _chosen(given, before if isinstance(before, dict) else {})
+    name, seed = chosen["net"], chosen["seed"]
+    recipe = RECIPES[nearest("--net", name, tuple(NETWORKS))]
+    how = {option: getattr(recipe, option) if chosen[option] is None else chosen[option] for option in RECIPE}
+    nearest("--schedule", how["schedule"], tuple(SCHEDULES))
+    head = Head(chosen["normalizer"], chosen["route"])
+    optimizer = recipe.optimizer(how["learning_rate"], how["weight_decay"])
+    data = datasets.load(chosen["data"], given.data_dir, verify=not chosen["unverified"])
+    net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:])
+    print(f"{name} on {data.source}\n{head}, {optimizer}, "
+          + ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}")
+    history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],
+                    loss=bool(chosen["loss"]), augment=augmentation(chosen["data"]) if how["augment"] else None,
+                    checkpoint=given.checkpoint, resume=given.resume, checkpoint_seconds=given.checkpoint_seconds,
+                    note=chosen | how)
+    write_json(given, {"environment": describe(), "network": name, "data": data.source, "head": repr(head), "seed": seed, **how,
+                       "history": history.as_dict()})
+    if history.stopped == "diverged":
+        print(history.diagnosis, file=sys.stderr)
+        return WENT_WRONG
+    if history.warning:
+        print(history.warning, file=sys.stderr)
+    reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
+    told = f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
+    print((told if history.steps else "no step was made") + (f", {history.stopped}" if history.stopped else ""))
+    if history.stopped and given.checkpoint is not None:
+        print(f"Go on with: isbe train --checkpoint {given.checkpoint} --resume")
+    return STOPPED[history.stopped] if history.stopped else WENT_WRONG if history.unsaved else 0
+
+
+def _chosen(given, before: dict) -> dict:
+    """Each option as it was given, or else as `before`, or else its default; None where the recipe decides."""
+    found = {}
+    for option in (*DEFAULTS, *RECIPE, "loss", "unverified"):
+        value = getattr(given, option)
+        found[option] = before.get(option, DEFAULTS.get(option)) if value is None else value
+    return found
