@@ -5,7 +5,7 @@
 Each fault must end well: a training goes on to the same bits, a file is loaded as it was saved or refused by one clear error in
 bounded memory and time, a wrong model never comes of it. The same seed makes the same damaged files, and the same moments
 within a saving; signals and kills at random moments of time hit another step on each run. The exit code is 0 if all of it was
-survived, and 1 otherwise. The long form takes some twenty minutes, the short one about one.
+survived, and 1 otherwise. The long form takes some ten minutes, the short one about one and a half.
 """
 
 from __future__ import annotations
