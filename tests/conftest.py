@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# A shell lets what it starts in the background ignore Ctrl-C, which tests are about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Relative rounding that a sum of some hundreds of products may show, by dtype.
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 5e-15}
