@@ -25,6 +25,13 @@ class DamagedFile(ValueError):
         self.expected, self.got = expected, got
 
 
+class Misfit(ValueError):
+    """A file that is right, and not what it is to be used for."""
+
+    def __init__(self, text: str):
+        super().__init__(one_line(text))
+
+
 def one_line(text: str) -> str:
     """`text` without line ends and whatever else a file from somebody may hold that steers a terminal, nor without end."""
     if len(text) > LONGEST:
@@ -95,13 +102,14 @@ def _keep(path: Path, previous: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Have the folder's names on the disk too; only POSIX can."""
+    """Have the folder's names on the disk too, where that can be: the file is in its place already."""
     if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with contextlib.suppress(OSError):  # a folder that may not be read; some network file systems
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

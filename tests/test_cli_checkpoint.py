@@ -95,7 +95,7 @@ def test_without_resume_nothing_is_overwritten(small, capsys):
 
 def test_resume_needs_a_folder(small, capsys):
     assert cli.main(["train", "--net", "tiny", "--resume"]) == 2
-    assert "expects the folder to go on from" in capsys.readouterr().err
+    assert "expects a folder to go on from" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_cannot_be_written_is_told_at_the_end(small, monkeypatch, capsys):
@@ -124,6 +124,23 @@ def test_info_tells_what_a_checkpoint_holds(small, capsys):
         assert part in out
     told = json.loads((small / "a.json").read_text())
     assert told["accuracy"].endswith("%") and told["environment"]["numpy"] == np.__version__
+
+
+def test_info_takes_the_folder_of_a_training_too(small, capsys):
+    cli.main(["train", "--net", "tiny", "--checkpoint", "run"])
+    capsys.readouterr()
+    assert cli.main(["info", "--checkpoint", "run"]) == 0 and "67 parameters" in capsys.readouterr().out
+    assert cli.main(["info", "--checkpoint", "run", "--batch", "5"]) == 2
+    assert "neither --net nor --batch" in capsys.readouterr().err
+
+
+def test_the_command_to_go_on_by_is_whole(small, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3, signal.SIGTERM)
+        assert cli.main(["train", "--net", "tiny", "--checkpoint", "my run", "--data-dir", "my data"]) == 143
+    assert "Go on with: isbe train --checkpoint 'my run' --resume --data-dir 'my data'" in capsys.readouterr().out
+    assert cli.main(["train", "--checkpoint", "my run", "--resume", "--data-dir", "my data"]) == 0
+    assert "going on at epoch 1, batch 4" in capsys.readouterr().out
 
 
 def test_info_of_what_is_none(small, capsys):

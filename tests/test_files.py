@@ -312,3 +312,18 @@ def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_asked_for(tmp_p
     with pytest.raises(FileNotFoundError) as caught:
         files.write_json(tmp_path / "none" / "a.json", {})
     assert caught.value.filename == str(tmp_path / "none" / "a.json") and caught.value.strerror
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are opened on POSIX")
+def test_a_folder_that_cannot_be_synchronised_is_no_failure(tmp_path, monkeypatch):
+    """The file is in its place by then; a folder need not be readable, and some network file systems refuse."""
+    fsync = os.fsync
+
+    def refuse(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError("not here")
+        fsync(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", refuse)
+    files.write_json(tmp_path / "a.json", {"a": 1})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}

@@ -38,7 +38,8 @@ def add(commands) -> None:
     info.add_argument("--net", help=f"the network to tell of instead: {', '.join(NETWORKS)}")
     info.add_argument("--batch", "--batch-size", type=count, metavar="N",
                       help="examples in a batch, which decide the memory (that of the network's recipe)")
-    info.add_argument("--checkpoint", type=Path, metavar="FILE", help="the checkpoint to tell of instead")
+    info.add_argument("--checkpoint", type=Path, metavar="FILE", help="the checkpoint, or folder of a training, to tell of "
+                      "instead")
     add_json(info, _info)
 
     cache = commands.add_parser("cache", help="what the cache of compiled kernels holds; clear it")
@@ -83,8 +84,8 @@ def _warmup(given) -> int:
 def _info(given) -> int:
     from isbe_np.report import environment_text
     if given.checkpoint is not None:
-        if given.net is not None:
-            raise ValueError(f"--checkpoint tells of the network in it; got --net {given.net} as well. Leave one out.")
+        if given.net is not None or given.batch is not None:
+            raise ValueError("--checkpoint tells of the network in it and goes with neither --net nor --batch. Leave them out.")
         return _checkpoint_info(given)
     if given.net is not None:
         return _network_info(given)
@@ -113,7 +114,8 @@ def _network_info(given) -> int:
 def _checkpoint_info(given) -> int:
     from isbe_np.report import environment_text
     from isbe_np.training import load_checkpoint
-    found = load_checkpoint(given.checkpoint)
+    from isbe_np.training.keeping import FILE
+    found = load_checkpoint(given.checkpoint / FILE if given.checkpoint.is_dir() else given.checkpoint)
     history = found.history
     told = {"head": repr(found.head), "optimizer": repr(found.optimizer), "note": found.note}
     if history is not None:

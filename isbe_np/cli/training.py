@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from isbe_np.environment import describe
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, train
-from isbe_np.training.keeping import note_of
+from isbe_np.training.keeping import newest
 from isbe_np.training.recipes import RECIPES, augmentation
 
 # What `isbe train` takes unless it is given, and what the network's recipe decides.
@@ -41,14 +42,15 @@ def add(commands) -> None:
     trainer.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder, if there is one, "
                                                                "by its options")
     trainer.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S",
-                         help="of training that a crash may cost at most (%(default)s)")
+                         help="seconds of training that a crash may cost at most (%(default)s)")
     trainer.set_defaults(**dict.fromkeys((*DEFAULTS, "loss", "unverified")))
     add_json(trainer, _train)
 
 
 def _train(given) -> int:
-    before = note_of(given.checkpoint) if given.resume and given.checkpoint is not None else None
-    chosen = _chosen(given, before if isinstance(before, dict) else {})
+    before = newest(given.checkpoint) if given.resume and given.checkpoint is not None else None
+    note = before.note if before is not None else None
+    chosen = _chosen(given, note if isinstance(note, dict) else {})
     name, seed = chosen["net"], chosen["seed"]
     recipe = RECIPES[nearest("--net", name, tuple(NETWORKS))]
     how = {option: getattr(recipe, option) if chosen[option] is None else chosen[option] for option in RECIPE}
@@ -59,6 +61,8 @@ def _train(given) -> int:
     net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:])
     print(f"{name} on {data.source}\n{head}, {optimizer}, "
           + ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}")
+    if before is not None and before.training is not None:
+        print(f"going on at epoch {before.training['epoch'] + 1}, batch {before.training['batch'] + 1}")
     history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],
                     loss=bool(chosen["loss"]), augment=augmentation(chosen["data"]) if how["augment"] else None,
                     checkpoint=given.checkpoint, resume=given.resume, checkpoint_seconds=given.checkpoint_seconds,
@@ -73,8 +77,10 @@ def _train(given) -> int:
     reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
     told = f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
     print((told if history.steps else "no step was made") + (f", {history.stopped}" if history.stopped else ""))
-    if history.stopped and given.checkpoint is not None:
-        print(f"Go on with: isbe train --checkpoint {given.checkpoint} --resume")
+    if history.stopped and given.checkpoint is not None and newest(given.checkpoint) is not None:
+        again = ["isbe", "train", "--checkpoint", str(given.checkpoint), "--resume"]
+        again += [] if given.data_dir is None else ["--data-dir", str(given.data_dir)]
+        print(f"Go on with: {shlex.join(again)}")
     return STOPPED[history.stopped] if history.stopped else WENT_WRONG if history.unsaved else 0
 
 

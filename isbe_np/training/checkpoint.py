@@ -18,7 +18,7 @@ import numpy as np
 
 from isbe_np import archive
 from isbe_np.environment import describe
-from isbe_np.files import DamagedFile, one_line
+from isbe_np.files import DamagedFile, Misfit
 from isbe_np.graph import Graph, names_of, wanted_arrays
 from isbe_np.heads import Head
 from isbe_np.layers import Layer, Node
@@ -38,13 +38,6 @@ FACTS = {"format": str, "version": int, "network": description.NETWORK, "head": 
          "environment": dict}
 EARLY = "early/scores"
 MOST_SLOTS = 8
-
-
-class Misfit(ValueError):
-    """A file that is right, and not what it is to be used for."""
-
-    def __init__(self, text: str):
-        super().__init__(one_line(text))
 
 
 @dataclass
@@ -79,7 +72,15 @@ def save_checkpoint(path: str | os.PathLike, net: Graph, head: Head | None = Non
     optimizer its settings, steps and memory; of the head its settings. OSError where the file cannot be written: then `path`
     is as it was. TypeError for a note that is no plain data, ValueError for more than 2 GB.
     """
+    _refuse_others("save_checkpoint", net, head, optimizer)
     write(Path(path), net, head, optimizer, history, note)
+
+
+def _refuse_others(who: str, net, head, optimizer) -> None:
+    """TypeError for what is no network, head or optimizer."""
+    for name, given, kind in (("net", net, Graph), ("head", head, Head), ("optimizer", optimizer, Optimizer)):
+        if given is not None and not isinstance(given, kind):
+            raise TypeError(f"{who}({name}) expects an isbe_np {kind.__name__}; got {given!r}.")
 
 
 def write(path: Path, net: Graph, head: Head | None, optimizer: Optimizer | None, history: History | None, note: Any,
@@ -129,6 +130,10 @@ def load_checkpoint(path: str | os.PathLike, net: Graph | None = None, head: Hea
 def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = None, optimizer: Optimizer | None = None,
          layers: Iterable[type[Layer]] = (), check: Callable[[dict], None] | None = None) -> Checkpoint:
     """`load_checkpoint`, with a `check` of the facts that may refuse them before anything is filled."""
+    _refuse_others("load_checkpoint", net, head, optimizer)
+    # Before anything is blamed on the file.
+    passed = {"network": net and description.network(net), "head": head and description.head(head),
+              "optimizer": optimizer and description.optimizer(optimizer)}
     with archive.Archive(path) as file:
         facts = _checked(file)
         if check is not None:
@@ -136,16 +141,18 @@ def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = 
         told = facts["network"]
         try:
             nodes = description.nodes_of(told, layers) if net is None else net.nodes
-            if net is not None and (gap := description.same_network(net, told)):
-                raise Misfit(f"load_checkpoint expects the network that {file.path} was saved from; the file has {gap}. Pass "
-                             f"such a network, or none.")
-            made_head, made_optimizer = _fitting(file, facts, head, optimizer)
+            _refuse_misfits(file, facts, passed)
+            made_head = head or (facts["head"] and description.make_head(facts["head"])) or None
+            made_optimizer = _made_optimizer(file, facts["optimizer"], optimizer)
             kinds = _arrays(nodes, facts)
-            plain(facts["note"]), plain(facts["environment"])  # what could not be saved again
+            for name in ("note", "environment"):
+                plain(facts[name])  # TypeError where it lies so deep that it could not be saved again
             random = np.random.default_rng(0)
             description.set_random(random, told["random"])
+        except Misfit as fault:
+            raise Misfit(str(fault) if str(file.path) in str(fault) else f"{file.path}: {fault}") from None
         except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as fault:
-            if isinstance(fault, (DamagedFile, Misfit)):
+            if isinstance(fault, DamagedFile):
                 raise
             raise file.fault("facts", "those of a network that can be made", fault) from None
         file.expect(kinds)
@@ -185,26 +192,32 @@ def _refuse_negative(file: archive.Archive, facts: dict) -> None:
         raise file.fault("counts", "numbers from 0 on", counted)
 
 
-def _fitting(file: archive.Archive, facts: dict, head: Head | None,
-             optimizer: Optimizer | None) -> tuple[Head | None, Optimizer | None]:
-    """The head and the optimizer that were passed, if they are as told, or new ones."""
-    for name, here in (("head", None if head is None else description.head(head)),
-                       ("optimizer", None if optimizer is None else description.optimizer(optimizer))):
-        told = facts[name]
+def _refuse_misfits(file: archive.Archive, facts: dict, passed: dict) -> None:
+    """Misfit where what was passed, as plain data, is not as the file tells."""
+    gap = passed["network"] and description.same_network(passed["network"], facts["network"])
+    if gap:
+        raise Misfit(f"load_checkpoint expects the network that {file.path} was saved from; the file has {gap}. Pass such a "
+                     f"network, or none.")
+    for name in ("head", "optimizer"):
+        here, told = passed[name], facts[name]
         if here is None:
             continue
         if told is None:
             raise Misfit(f"load_checkpoint was passed a {name}, and {file.path} holds none. Leave it out.")
-        for key in here:
-            if key not in ("steps", "slots") and here[key] != told[key]:
-                raise Misfit(f"load_checkpoint expects the {name} that {file.path} was saved with, {key} {told[key]}; got "
-                             f"{here[key]}. Pass one of the same settings, or none.")
-    told = facts["optimizer"]
-    made_head = head or (facts["head"] and description.make_head(facts["head"])) or None
-    made = optimizer or (told and description.make_optimizer(told)) or None
-    if made is not None and told["slots"] != made.slots and (told["slots"] or told["steps"]):
+        pairs = [(key, told[key], here[key]) for key in here if key not in ("steps", "slots", "settings")]
+        settings = told.get("settings", {})
+        pairs += [(key, settings.get(key), value) for key, value in here.get("settings", {}).items()]
+        for key, then, now in pairs:
+            if then != now:
+                raise Misfit(f"load_checkpoint expects the {name} that {file.path} was saved with, {key} {then}; got {now}. "
+                             f"Pass one of the same settings, or none.")
+
+
+def _made_optimizer(file: archive.Archive, told: dict | None, passed: Optimizer | None) -> Optimizer | None:
+    made = passed or (told and description.make_optimizer(told)) or None
+    if made is not None and told is not None and told["slots"] != made.slots and (told["slots"] or told["steps"]):
         raise file.fault("optimizer", f"{made.slots} arrays beside the parameters", told["slots"])
-    return made_head, made
+    return made
 
 
 def _arrays(nodes: list[Node], facts: dict) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from isbe_np import layers as built_in
 from isbe_np.checks import FLOATS
+from isbe_np.files import Misfit
 from isbe_np.graph import Graph, in_order
 from isbe_np.heads import Head
 from isbe_np.heads.head import BUILT_IN
@@ -80,12 +81,16 @@ def nodes_of(told: dict[str, Any], own: Iterable[type[Layer]] = ()) -> list[Node
         kind, given, allowed = made["kind"], made["settings"], LAYERS if made["built_in"] else ours
         if kind == INPUT and made["built_in"] and not layers:
             layers.append(None)
+        elif kind not in allowed and made["built_in"]:
+            raise ValueError(f"its layers should be of isbe_np; one is a {kind!r}")
         elif kind not in allowed:
-            raise ValueError(f"its layers should be of isbe_np, or of classes passed as layers=; one is a {kind!r}")
+            raise Misfit(f"a network with a layer {kind!r} of somebody's own is made only where its class is passed, as in "
+                         f"layers=[{kind}].")
         elif given is None:
-            raise ValueError(f"its layer {kind} does not keep its arguments under their names, so that it cannot be made anew")
+            raise Misfit(f"the layer {kind!r} does not keep its arguments under their names, so that it cannot be made anew; "
+                         f"pass a network to be filled, by net=.")
         else:
-            layers.append(allowed[kind](**given))
+            layers.append(_make(allowed[kind], made))
     nodes: list[Node] = []
     for place in told["nodes"]:
         if not all(0 <= read < len(nodes) for read in place["reads"]) or not 0 <= place["layer"] < len(layers):
@@ -107,9 +112,17 @@ def nodes_of(told: dict[str, Any], own: Iterable[type[Layer]] = ()) -> list[Node
     return nodes
 
 
-def same_network(net: Graph, told: dict[str, Any]) -> str | None:
-    """What is different between `net` and the network that was told of, but for numbers and seeds; None where nothing is."""
-    here = network(net)
+def _make(kind: type[Layer], made: dict[str, Any]) -> Layer:
+    try:
+        return kind(**made["settings"])
+    except Exception as fault:
+        if made["built_in"]:
+            raise
+        raise Misfit(f"your layer {made['kind']} cannot be made of {made['settings']}: {fault}.") from fault
+
+
+def same_network(here: dict[str, Any], told: dict[str, Any]) -> str | None:
+    """What is different between two networks, but for numbers and seeds; None where nothing is."""
     if here["dtype"] != told["dtype"]:
         return f"numbers of {told['dtype']}, where this network's are {here['dtype']}"
     if [made["kind"] for made in here["layers"]] != [made["kind"] for made in told["layers"]]:

@@ -12,8 +12,8 @@ class History:
     accuracy: on the test set after the epoch. train_accuracy: of the scores as they came in training. loss: mean over
     the epoch, empty unless asked for. gradient_norm: mean over the epoch's steps of the Euclidean norm of all
     gradients. learning_rate: at the epoch's last step. seconds: of training, evaluation apart. steps: taken in all.
-    stopped: None, "interrupted" (Ctrl-C), "terminated" (SIGTERM, where a checkpoint is kept) or "diverged"; diagnosis: the
-    sentence that says why it diverged.
+    stopped: None, "interrupted" (Ctrl-C), "diverged", or where a checkpoint is kept "terminated" (SIGTERM, or its terminal
+    was closed). diagnosis: the sentence that says why it diverged.
     warning: a sentence where all stayed finite and nothing was learnt by the end of the last epoch.
     unsaved: a sentence where the last checkpoint could not be written.
     """

@@ -41,6 +41,8 @@ class Folder:
     """The folder `path` while a training uses it: a context manager. OSError where it cannot be used, or is in use."""
 
     def __init__(self, path: str | os.PathLike):
+        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+            raise TypeError(f"train(checkpoint) expects the path of a folder; got {path!r}.")
         self.path = Path(path).expanduser()
         self.file = self.path / FILE
 
@@ -54,7 +56,8 @@ class Folder:
         except OSError as fault:
             raise self.unusable(fault) from fault
         for part in self.path.glob(f".checkpoint.*{PART}"):  # of a process that was killed while it wrote
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
         return self
 
     def __exit__(self, *_) -> None:
@@ -87,16 +90,26 @@ class Folder:
                 logger.warning("%s It is called %s now; the checkpoint before it comes next.", fault, aside.name)
         if damaged is not None:
             raise damaged
+        damaged_ones = sorted(path.name for path in self.path.glob("*.damaged.npz"))
+        if damaged_ones:
+            raise checkpoint.Misfit(f"train(resume) expects a checkpoint that is whole; {self.path} holds damaged ones alone, "
+                                    f"{', '.join(damaged_ones)}. Delete them to begin anew, or name another folder.")
         return None
 
 
-class Nowhere:
-    """A training that keeps no checkpoint, and that signals end as they end any program."""
+def newest(path: str | os.PathLike) -> Checkpoint | None:
+    """The newest undamaged checkpoint of the folder `path`, made from the file alone, or None; nothing is changed."""
+    file = Path(path).expanduser() / FILE
+    for place in (file, checkpoint.previous_of(file)):
+        with contextlib.suppress(OSError, DamagedFile):
+            return checkpoint.load_checkpoint(place)
+    return None
 
-    def __init__(self) -> None:
-        self.stopping = Stopping(signals=())
 
-    def begin(self, run, data, resume: bool) -> Checkpoint | None:
+class Keeping:
+    """What a training keeps of itself while it runs: here nothing."""
+
+    def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
         """The checkpoint to go on from, with which the network and the optimizer were filled, or None."""
 
     def after_step(self, run) -> None:
@@ -106,35 +119,31 @@ class Nowhere:
         """After an epoch's evaluation."""
 
 
-def note_of(path: str | os.PathLike) -> Any:
-    """The note in the newest undamaged checkpoint of the folder `path`, or None; nothing is changed."""
-    file = Path(path).expanduser() / FILE
-    for place in (file, checkpoint.previous_of(file)):
-        with contextlib.suppress(FileNotFoundError, DamagedFile):
-            return checkpoint.read(place).note
-    return None
+class KeepingInFolder(Keeping):
+    """A checkpoint in `folder`, at the start, in time, after each epoch, and when a signal ends the training: Stopped."""
 
-
-class Keeping(Nowhere):
-    """When a training writes its checkpoint into `folder`, and that a signal ends it: Stopped, once it is saved."""
-
-    def __init__(self, folder: Folder, seconds: float, settings: dict[str, Any], note: Any):
-        self.folder, self.seconds, self.settings, self.note, self.stopping = folder, seconds, settings, note, Stopping()
+    def __init__(self, folder: Folder, seconds: float, note: Any, stopping: Stopping):
+        self.folder, self.seconds, self.note, self.stopping = folder, seconds, note, stopping
+        self.settings: dict[str, Any] = {}
         self._environment, self._saved, self._data = deciding(), 0.0, ""
 
-    def begin(self, run, data, resume: bool) -> Checkpoint | None:
-        self._data = digest(data)
+    def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
+        self.settings, self._data = settings, digest(data)
         if self.folder.holds_one() and not resume:
             raise FileExistsError(f"train(checkpoint) expects a new folder; {self.folder.path} holds a checkpoint already. Go "
                                   f"on with it by resume=True or --resume, or name another folder.")
         found = self.folder.load(net=run.net, head=run.head, optimizer=run.optimizer, check=self._check) if resume else None
         self._saved = time.monotonic()
-        if found is None:
-            try:
-                self._write(run)
-            except OSError as fault:
-                raise self.folder.unusable(fault) from fault
-        return found
+        if found is not None:
+            self.note = found.note if self.note is None else self.note
+            return found
+        if resume:
+            logger.warning("there is no checkpoint in %s yet: a new training begins.", self.folder.path)
+        try:
+            self._write(run)
+        except OSError as fault:
+            raise self.folder.unusable(fault) from fault
+        return None
 
     def _check(self, facts: dict[str, Any]) -> None:
         """ValueError unless the training is the same; a warning where it may round otherwise."""

@@ -5,20 +5,19 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterable
 
-STOPPED = {"SIGINT": "interrupted", "SIGTERM": "terminated"}
+STOPPED = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminated"}
 
 
 class Stopping:
-    """A context manager in which `signals`, Ctrl-C (SIGINT) and SIGTERM, set `asked` ("interrupted", "terminated"), no more.
+    """A context manager in which a signal sets `asked`: "interrupted" by Ctrl-C, "terminated" by SIGTERM or a closed terminal.
 
     A second signal, or the first before `working` was called, raises KeyboardInterrupt at once. Signals that this process
     ignores stay ignored, and outside the main thread, where there are none, nothing is changed.
     """
 
-    def __init__(self, signals: Iterable[str] = tuple(STOPPED)) -> None:
-        self.signals = signals
+    def __init__(self, wanted: bool = True) -> None:
+        self.signals = STOPPED if wanted else ()
         self.asked: str | None = None
         self._at_once = True
         self._before: dict[int, object] = {}
@@ -26,16 +25,18 @@ class Stopping:
     def __enter__(self) -> Stopping:
         if threading.current_thread() is threading.main_thread():
             for name in self.signals:
-                number = getattr(signal, name)
-                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                number = getattr(signal, name, None)  # Windows has no SIGHUP
+                if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._on_signal)
-        self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
+        if self._before:
+            self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         return self
 
     def __exit__(self, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
-        sys.unraisablehook = self._hook
+        if self._before:
+            sys.unraisablehook = self._hook
 
     def working(self) -> None:
         """From here on there is something to lose."""

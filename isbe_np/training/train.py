@@ -18,15 +18,17 @@ from isbe_np.datasets.batches import batches
 from isbe_np.graph import Graph
 from isbe_np.heads import Head
 from isbe_np.kernels.finite import all_finite, squared_norm
+from isbe_np.plain import plain
 from isbe_np.training.augmentation import Augment
 from isbe_np.training.checkpoint import Checkpoint
 from isbe_np.training.diagnosis import Early, diagnose, guessing, no_better, too_large, warn
 from isbe_np.training.history import History
-from isbe_np.training.keeping import Folder, Keeping, Nowhere, Stopped, name_of
+from isbe_np.training.keeping import Folder, Keeping, KeepingInFolder, Stopped, name_of
 from isbe_np.training.metrics import accuracy
 from isbe_np.training.optimizers import SGD, Optimizer
 from isbe_np.training.progress import Progress
 from isbe_np.training.schedules import Schedule, factor
+from isbe_np.training.stopping import Stopping
 
 # Momentum adds up many steps: the change of one step stays so far below the largest number of the dtype.
 MARGIN = 1e6
@@ -59,7 +61,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     note : plain data of your own, kept in the checkpoint.
 
     Ctrl-C ends training and keeps what was learnt: `History.stopped` is then "interrupted". With a checkpoint it ends after
-    the step at hand, or the evaluation, and is saved first, as SIGTERM does ("terminated"); a second Ctrl-C ends it at once.
+    the step at hand, or the evaluation, and is saved first, as by SIGTERM ("terminated"); a second Ctrl-C ends it at once.
     Scores or gradients that are not finite end it with "diverged" and a sentence in `History.diagnosis`, before they reach the
     parameters. OSError where the folder cannot be used, is used by another training, or holds a checkpoint without `resume`;
     one that cannot be written later is told in `History.unsaved`. ValueError where the training to go on with was another.
@@ -73,29 +75,29 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     if augment is not None and not callable(augment):
         raise TypeError(f"train(augment) expects an object such as isbe_np.Affine(rotation=10) or a function; got {augment!r}.")
     if resume and checkpoint is None:
-        raise ValueError("train(resume=True) expects the folder to go on from as checkpoint; got none.")
+        raise ValueError("train(resume) expects a folder to go on from, checkpoint=DIR or --checkpoint DIR; got none.")
     if not isinstance(checkpoint_seconds, (int, float)) or not checkpoint_seconds >= 0:
         raise ValueError(f"train(checkpoint_seconds) expects a number of seconds from 0 on; got {checkpoint_seconds!r}.")
-    x_train, y_train = _checked(net, data, "train")
-    x_test, y_test = _checked(net, data, "test")
-    factor_at, run = factor(schedule), _Run(net, head, optimizer, loss, guessing(y_train))
-    per_epoch = math.ceil(len(x_train) / batch_size)
-    settings = {"epochs": epochs, "batch_size": batch_size, "batches": per_epoch, "seed": seed, "schedule": name_of(schedule),
-                "loss": bool(loss), "augment": name_of(augment)}
+    history, base, note, stopping = History(), optimizer.learning_rate, plain(note), Stopping(checkpoint is not None)
     with contextlib.ExitStack() as stack:
-        keeping = Nowhere() if checkpoint is None else Keeping(stack.enter_context(Folder(checkpoint)), checkpoint_seconds,
-                                                               settings, note)
         try:
-            stack.enter_context(keeping.stopping)
-            found = keeping.begin(run, data, resume)
+            stack.enter_context(stopping)
+            keeping = Keeping() if checkpoint is None else KeepingInFolder(
+                stack.enter_context(Folder(checkpoint)), checkpoint_seconds, note, stopping)
+            x_train, y_train = _checked(net, data, "train")
+            x_test, y_test = _checked(net, data, "test")
+            per_epoch, factor_at = math.ceil(len(x_train) / batch_size), factor(schedule)
+            run = _Run(net, head, optimizer, loss, guessing(y_train), history)
+            settings = {"epochs": epochs, "batch_size": batch_size, "batches": per_epoch, "seed": seed,
+                        "schedule": name_of(schedule), "loss": bool(loss), "augment": name_of(augment)}
+            found = keeping.begin(run, data, settings, resume)
             if found is not None:
                 run.go_on(found, batches(x_train, y_train, batch_size, seed, 0, augment))
-            history = run.history
             for epoch in range(run.epoch, epochs):
                 with Progress(progress, epoch, epochs, per_epoch, run.batch) as bar:
                     run.started = time.perf_counter()
                     for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment, run.batch):
-                        optimizer.learning_rate = run.base * factor_at((history.steps + 0.5) / (epochs * per_epoch))
+                        optimizer.learning_rate = base * factor_at((history.steps + 0.5) / (epochs * per_epoch))
                         run.step(x, y)
                         bar.advance()
                         if run.batch < per_epoch:
@@ -104,14 +106,14 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
                     bar.finish(history.line())
                 keeping.after_epoch(run, last=epoch == epochs - 1)
         except KeyboardInterrupt:
-            run.history.stopped = keeping.stopping.asked or "interrupted"
+            history.stopped = stopping.asked or "interrupted"
         except Stopped as stopped:
-            run.history.stopped = str(stopped)
+            history.stopped = str(stopped)
         except Diverged as diverged:
-            run.history.stopped, run.history.diagnosis, run.history.warning = "diverged", str(diverged), None
+            history.stopped, history.diagnosis, history.warning = "diverged", str(diverged), None
         finally:
-            optimizer.learning_rate = run.base
-    return run.history
+            optimizer.learning_rate = base
+    return history
 
 
 @dataclass
@@ -129,9 +131,9 @@ class Sums:
 class _Run:
     """One step after another: the epoch and the batch that come next, what the epoch adds up, and the history."""
 
-    def __init__(self, net: Graph, head: Head, optimizer: Optimizer, with_loss: bool, guess: float):
+    def __init__(self, net: Graph, head: Head, optimizer: Optimizer, with_loss: bool, guess: float, history: History):
         self.net, self.head, self.optimizer, self.with_loss, self.guess = net, head, optimizer, with_loss, guess
-        self.base, self.history, self.early = optimizer.learning_rate, History(), Early()
+        self.base, self.history, self.early = optimizer.learning_rate, history, Early()
         self.epoch = 0
         self.start_epoch()
 
@@ -144,7 +146,8 @@ class _Run:
 
     def go_on(self, found: Checkpoint, first: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         """From where a checkpoint was saved, which network and optimizer hold already; `first`: epoch 0's batches."""
-        training, self.history = found.training or {}, found.history or History()
+        training = found.training or {}
+        vars(self.history).update(vars(found.history))
         self.epoch, self.batch, self.sums = training["epoch"], training["batch"], Sums(**training["sums"])
         self.early.recall(first, found.early)
 

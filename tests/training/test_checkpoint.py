@@ -176,7 +176,7 @@ def test_a_layer_of_ones_own_called_as_one_of_ours_is_not_taken_for_it(tmp_path)
     ReLU = type("ReLU", (Scaled,), {})
     net = isbe.Sequential((4,), isbe.Dense(3), ReLU(0.5), isbe.ReLU())
     isbe.save_checkpoint(tmp_path / "a.npz", net)
-    with pytest.raises(ValueError, match="one is a 'ReLU'"):
+    with pytest.raises(ValueError, match="a network with a layer 'ReLU' of somebody's own"):
         isbe.load_network(tmp_path / "a.npz")
     found = isbe.load_network(tmp_path / "a.npz", layers=[ReLU])
     assert [type(node.layer) for node in found.nodes[2:]] == [ReLU, isbe.ReLU]
@@ -194,14 +194,14 @@ def test_a_layer_that_changes_its_argument_is_noticed(tmp_path):
             super().__init__(2 * factor)
 
     isbe.save_checkpoint(tmp_path / "a.npz", isbe.Sequential((4,), isbe.Dense(3), Doubled(1)))
-    with pytest.raises(ValueError, match="Doubled does not keep its arguments under their names"):
+    with pytest.raises(ValueError, match="'Doubled' does not keep its arguments under their names"):
         isbe.load_network(tmp_path / "a.npz", layers=[Doubled])
 
 
 def test_layers_of_ones_own_are_made_only_when_they_are_passed(tmp_path):
     net = isbe.Sequential((4,), isbe.Dense(3), Scaled(0.5), seed=4)
     isbe.save_checkpoint(tmp_path / "a.npz", net)
-    with pytest.raises(ValueError, match="classes passed as layers=; one is a 'Scaled'"):
+    with pytest.raises(ValueError, match=r"a.npz: .* only where its class is passed, as in layers=\[Scaled\]"):
         isbe.load_network(tmp_path / "a.npz")
     found = isbe.load_network(tmp_path / "a.npz", layers=[Scaled])
     assert same(found, net) and found.nodes[-1].layer.factor == 0.5
@@ -211,7 +211,7 @@ def test_layers_of_ones_own_are_made_only_when_they_are_passed(tmp_path):
 def test_a_layer_that_hides_its_arguments_needs_the_network(tmp_path):
     net = isbe.Sequential((4,), isbe.Dense(3), Hidden(1))
     isbe.save_checkpoint(tmp_path / "a.npz", net)
-    with pytest.raises(ValueError, match="Hidden does not keep its arguments under their names"):
+    with pytest.raises(ValueError, match="'Hidden' does not keep its arguments under their names"):
         isbe.load_network(tmp_path / "a.npz", layers=[Hidden])
     assert same(isbe.load_checkpoint(tmp_path / "a.npz", isbe.Sequential((4,), isbe.Dense(3), Hidden(1), seed=3)).net, net)
 
@@ -233,7 +233,7 @@ def test_heads_and_optimizers_of_ones_own_must_be_passed(tmp_path):
      "a layer Dense with {'units': 8"),
     ({"net": tiny.net(image=(1, 4, 1))}, r"a layer Input with {'shape': \[1, 2, 2\]"),
     ({"head": isbe.Head(route="fused")}, "expects the head that .* was saved with, route isbe; got fused"),
-    ({"optimizer": isbe.SGD(0.2, momentum=0.9)}, "the optimizer .* saved with, settings {'learning_rate': 0.1"),
+    ({"optimizer": isbe.SGD(0.2, momentum=0.9)}, "the optimizer .* saved with, learning_rate 0.1; got 0.2"),
     ({"optimizer": isbe.Adam(0.1)}, "the optimizer .* saved with, kind SGD; got Adam"),
 ], ids=str)
 def test_what_does_not_fit_is_refused_and_left_alone(passed, sentence, tmp_path):
@@ -292,13 +292,13 @@ def changed(path, change):
     (lambda f: f.update(format="torch"), "format: expected 'isbe_np checkpoint'; got 'torch'"),
     (lambda f: f.update(version=2), "is of version 2; this isbe_np reads 1"),
     (lambda f: f.pop("note"), "facts: expected the names format, version"),
-    (lambda f: f["network"]["layers"][1].update(kind="os.system"), "classes passed as layers=; one is a 'os.system'"),
+    (lambda f: f["network"]["layers"][1].update(kind="os.system"), "its layers should be of isbe_np; one is a 'os.system'"),
     (lambda f: f["network"]["layers"][1].update(kind="x\n\x1b[31m"), r"one is a 'x\\n\\x1b\[31m'"),
     (lambda f: f["network"].update(dtype="a\n\x1b[31m"), r"it is 'a\\n\\x1b"),
     (lambda f: f["network"]["layers"][2].update(settings={"units": 8, "name": "\ud800"}), "arrays"),
     (lambda f: f["optimizer"].update(kind="Adam", settings={"learning_rate": 1, "betas": [], "epsilon": 1, "weight_decay": 0}),
      "facts: expected those of a network that can be made"),
-    (lambda f: f["network"]["layers"][1].update(kind="Layer"), "classes passed as layers=; one is a 'Layer'"),
+    (lambda f: f["network"]["layers"][1].update(kind="Layer"), "its layers should be of isbe_np; one is a 'Layer'"),
     (lambda f: f["network"]["layers"][2]["settings"].update(units=10**12), "its values should have up to 134,217,728 numbers"),
     (lambda f: f["network"]["layers"][2]["settings"].update(units=10**8), "array 'parameters/dense_1.weight': expected"),
     (lambda f: f["network"]["layers"][2]["settings"].update(units=9), "array 'parameters/dense_1.weight': expected"),
@@ -327,6 +327,15 @@ def test_facts_that_are_no_network_are_one_sentence(change, sentence, tmp_path):
     with pytest.raises(ValueError, match=sentence) as caught:
         isbe.load_checkpoint(tmp_path / "a.npz")
     assert str(tmp_path / "a.npz") in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name, given", [("net", "net"), ("head", "softmax"), ("optimizer", 0.1)])
+def test_what_is_no_network_is_not_the_files_fault(name, given, tmp_path):
+    isbe.save_checkpoint(tmp_path / "a.npz", tiny.net())
+    with pytest.raises(TypeError, match=rf"load_checkpoint\({name}\) expects an isbe_np .*; got {given!r}"):
+        isbe.load_checkpoint(tmp_path / "a.npz", **{name: given})
+    with pytest.raises(TypeError, match=rf"save_checkpoint\({name}\) expects an isbe_np"):
+        isbe.save_checkpoint(tmp_path / "b.npz", **{"net": tiny.net(), name: given})
 
 
 def test_a_message_has_an_end(tmp_path):

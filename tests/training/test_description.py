@@ -69,7 +69,8 @@ def same(one, other):
     arrays = [[(p.name, p.value.tobytes()) for p in net.parameters()] + [(n, a.tobytes()) for n, a in net.state().items()]
               for net in (one, other)]
     return (description.network(one) == description.network(other) and arrays[0] == arrays[1]
-            and one.summary() == other.summary() and description.same_network(one, description.network(other)) is None)
+            and one.summary() == other.summary()
+            and description.same_network(description.network(one), description.network(other)) is None)
 
 
 def in_a_graph(layer, shape):
@@ -152,7 +153,7 @@ def test_a_layer_of_ones_own_comes_back_where_its_class_is_passed():
     net = in_a_graph(Scaled(2.5, "n"), (4,))
     found = remade(net, [Scaled])
     assert same(found, net) and type(found.nodes[1].layer) is Scaled and found.nodes[1].layer.factor == 2.5
-    with pytest.raises(ValueError, match="of isbe_np, or of classes passed as layers=; one is a 'Scaled'"):
+    with pytest.raises(ValueError, match=r"only where its class is passed, as in layers=\[Scaled\]"):
         remade(net)
 
 
@@ -160,7 +161,7 @@ def test_a_layer_of_ones_own_comes_back_where_its_class_is_passed():
 def test_a_layer_that_cannot_be_made_anew_has_no_settings(layer):
     net = in_a_graph(layer, (4,))
     assert description.network(net)["layers"][1]["settings"] is None
-    with pytest.raises(ValueError, match=f"its layer {type(layer).__name__} does not keep its arguments"):
+    with pytest.raises(ValueError, match=f"the layer {type(layer).__name__!r} does not keep its arguments"):
         remade(net, [type(layer)])
 
 
@@ -174,11 +175,12 @@ def test_a_layer_of_ones_own_is_not_taken_for_the_packages_of_its_name():
     own = named("ReLU", isbe.Layer)
     start = isbe.Input(4)
     net = Graph(start, own()(isbe.ReLU()(start)))
-    with pytest.raises(ValueError, match="one is a 'ReLU'"):
+    with pytest.raises(ValueError, match="a network with a layer 'ReLU' of somebody's own"):
         remade(net)
     found = remade(net, [own])
     assert [type(node.layer) for node in found.nodes[1:]] == [isbe.ReLU, own]
-    assert description.same_network(Graph(start, isbe.ReLU()(isbe.ReLU()(start))), description.network(net))
+    other = Graph(start, isbe.ReLU()(isbe.ReLU()(start)))
+    assert description.same_network(description.network(other), description.network(net))
 
 
 def test_an_optimizer_of_ones_own_is_not_taken_for_the_packages_of_its_name():
@@ -199,7 +201,8 @@ def test_no_other_name_is_made_or_imported(name, built_in, tmp_path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     told = description.network(in_a_graph(isbe.Dense(3), (4,)))
     told["layers"][1].update(kind=name, built_in=built_in, settings={})
-    with pytest.raises(ValueError, match=re.escape(f"of isbe_np, or of classes passed as layers=; one is a {name!r}")):
+    sentence = f"its layers should be of isbe_np; one is a {name!r}" if built_in else f"a network with a layer {name!r}"
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         description.nodes_of(told)
     optimizer = description.optimizer(isbe.SGD(0.1)) | {"kind": name, "built_in": built_in}
     if built_in:

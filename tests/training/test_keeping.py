@@ -205,8 +205,8 @@ def test_a_schedule_of_ones_own_is_known_by_its_name(folder):
     assert same(train(folder, resume=True, schedule=half), train(schedule=half))
 
 
-def test_resume_without_a_checkpoint_begins(folder):
-    assert same(train(folder, resume=True), train())
+def test_resume_without_a_checkpoint_begins_and_says_so(folder, caplog):
+    assert same(train(folder, resume=True), train()) and "a new training begins" in caplog.text
 
 
 def test_a_folder_with_a_checkpoint_needs_resume(folder):
@@ -223,7 +223,7 @@ def test_seconds_between_checkpoints(folder, seconds):
 
 
 def test_resume_needs_a_folder():
-    with pytest.raises(ValueError, match="expects the folder to go on from"):
+    with pytest.raises(ValueError, match="expects a folder to go on from"):
         train(resume=True)
 
 
@@ -236,7 +236,29 @@ def test_a_checkpoint_of_no_training_is_none_to_go_on_from(folder):
 
 def test_the_note_is_kept(folder):
     train(folder, note={"classes": ["a"]})
-    assert keeping.note_of(folder) == {"classes": ["a"]} and keeping.note_of(folder / "none") is None
+    assert keeping.newest(folder).note == {"classes": ["a"]} and keeping.newest(folder / "none") is None
+    train(folder, resume=True)
+    assert keeping.newest(folder).note == {"classes": ["a"]}, "also where it is not given again"
+
+
+def test_a_fault_of_ones_own_optimizer_is_not_the_files(folder):
+    class Own(Stopping):
+        """Which has lost an attribute since."""
+
+        settings = (*isbe.SGD.settings, "gone")
+        gone = 1
+
+    train(folder, Own(7))
+    del Own.gone
+    with pytest.raises(AttributeError, match="gone"):
+        train(folder, Own(), resume=True)
+    assert not list(folder.glob("*.damaged.npz"))
+
+
+@pytest.mark.parametrize("path", [5, ""])
+def test_a_folder_is_a_path(path):
+    with pytest.raises(TypeError, match="expects the path of a folder"):
+        train(path)
 
 
 def test_a_training_that_diverges_leaves_the_checkpoint_before(folder):
@@ -293,8 +315,11 @@ def test_both_damaged(folder):
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"checkpoint\.npz: .*expected"):
         train(folder, resume=True)
-    assert same(train(folder, resume=True), train()), "they have been put aside"
-    assert len(list(folder.glob("*.damaged.npz"))) == 2
+    with pytest.raises(ValueError, match=r"damaged ones alone, checkpoint\.damaged\.npz, checkpoint\.previous\.damaged\.npz"):
+        train(folder, resume=True)
+    for path in folder.glob("*.damaged.npz"):
+        path.unlink()
+    assert same(train(folder, resume=True), train())
 
 
 def test_the_seconds_of_an_epoch_add_up(folder, monkeypatch):

@@ -90,7 +90,7 @@ def test_one_within_another_leaves_the_outer_one_at_work():
 def test_ignored_signals_stay_ignored(ignored, handlers):
     """A shell starts what runs in the background with SIGINT ignored, for Ctrl-C to reach others alone."""
     signal.signal(ignored, signal.SIG_IGN)
-    other, = set(SIGNALS) - {ignored}
+    other = next(number for number in SIGNALS if number != ignored)
     with Stopping() as stopping:
         stopping.working()
         for _ in range(3):
@@ -113,15 +113,17 @@ def test_in_another_thread_nothing_happens(handlers):
     found = []
 
     def run():
+        hook = sys.unraisablehook
         with Stopping() as stopping:
             stopping.working()
+            assert sys.unraisablehook is hook
             found.extend(signal.getsignal(number) for number in SIGNALS)
         found.append(stopping.asked)
 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-    assert found == [handlers, handlers, None]
+    assert found == [*[handlers] * len(SIGNALS), None]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
