@@ -205,8 +205,8 @@ def _refuse_misfits(file: archive.Archive, facts: dict, passed: dict) -> None:
         if told is None:
             raise Misfit(f"load_checkpoint was passed a {name}, and {file.path} holds none. Leave it out.")
         pairs = [(key, told[key], here[key]) for key in here if key not in ("steps", "slots", "settings")]
-        settings = told.get("settings", {})
-        pairs += [(key, settings.get(key), value) for key, value in here.get("settings", {}).items()]
+        then, now = told.get("settings", {}), here.get("settings", {})
+        pairs += [(key, then.get(key), now.get(key)) for key in then | now]
         for key, then, now in pairs:
             if then != now:
                 raise Misfit(f"load_checkpoint expects the {name} that {file.path} was saved with, {key} {then}; got {now}. "

@@ -329,6 +329,13 @@ def test_facts_that_are_no_network_are_one_sentence(change, sentence, tmp_path):
     assert str(tmp_path / "a.npz") in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_an_optimizer_with_a_setting_too_many_is_another(tmp_path):
+    isbe.save_checkpoint(tmp_path / "a.npz", tiny.net(), optimizer=isbe.SGD(0.1))
+    changed(tmp_path / "a.npz", lambda facts: facts["optimizer"]["settings"].update(more=1))
+    with pytest.raises(ValueError, match="was saved with, more 1; got None"):
+        isbe.load_checkpoint(tmp_path / "a.npz", optimizer=isbe.SGD(0.1))
+
+
 @pytest.mark.parametrize("name, given", [("net", "net"), ("head", "softmax"), ("optimizer", 0.1)])
 def test_what_is_no_network_is_not_the_files_fault(name, given, tmp_path):
     isbe.save_checkpoint(tmp_path / "a.npz", tiny.net())
