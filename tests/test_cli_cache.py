@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from permissions import may_not_write
 
 import isbe_np as isbe
 from isbe_np import cli, kept
@@ -140,15 +141,6 @@ def test_without_a_home_folder_there_is_nothing_either(monkeypatch, tmp_path, ca
 
 
 # Where nothing may be written
-
-
-def may_not_write():
-    """What to put before a command so that it may not write where permissions forbid it, which root may otherwise."""
-    if os.geteuid():
-        return ()
-    if not shutil.which("setpriv"):
-        pytest.skip("root may write everywhere, and there is no setpriv to change that")
-    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 
 
 def process(*arguments, path, **environment):

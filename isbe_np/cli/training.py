@@ -14,7 +14,7 @@ from isbe_np.environment import describe
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, train
-from isbe_np.training.keeping import newest
+from isbe_np.training.keeping import Folder, newest
 from isbe_np.training.recipes import RECIPES, augmentation
 
 # What `isbe train` takes unless it is given, and what the network's recipe decides.
@@ -77,7 +77,7 @@ def _train(given) -> int:
     reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
     told = f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
     print((told if history.steps else "no step was made") + (f", {history.stopped}" if history.stopped else ""))
-    if history.stopped and given.checkpoint is not None and newest(given.checkpoint) is not None:
+    if history.stopped and given.checkpoint is not None and Folder(given.checkpoint).holds_one():
         again = ["isbe", "train", "--checkpoint", str(given.checkpoint), "--resume"]
         again += [] if given.data_dir is None else ["--data-dir", str(given.data_dir)]
         print(f"Go on with: {shlex.join(again)}")

@@ -72,15 +72,19 @@ def save_checkpoint(path: str | os.PathLike, net: Graph, head: Head | None = Non
     optimizer its settings, steps and memory; of the head its settings. OSError where the file cannot be written: then `path`
     is as it was. TypeError for a note that is no plain data, ValueError for more than 2 GB.
     """
-    _refuse_others("save_checkpoint", net, head, optimizer)
+    refuse_others("save_checkpoint", net=net, **_given(head=head, optimizer=optimizer))
     write(Path(path), net, head, optimizer, history, note)
 
 
-def _refuse_others(who: str, net, head, optimizer) -> None:
-    """TypeError for what is no network, head or optimizer."""
-    for name, given, kind in (("net", net, Graph), ("head", head, Head), ("optimizer", optimizer, Optimizer)):
-        if given is not None and not isinstance(given, kind):
-            raise TypeError(f"{who}({name}) expects an isbe_np {kind.__name__}; got {given!r}.")
+def refuse_others(who: str, **given) -> None:
+    """TypeError for a `net`, `head` or `optimizer` that is none."""
+    for name, kind in (("net", Graph), ("head", Head), ("optimizer", Optimizer)):
+        if name in given and not isinstance(given[name], kind):
+            raise TypeError(f"{who}({name}) expects an isbe_np {kind.__name__}; got {given[name]!r}.")
+
+
+def _given(**options) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def write(path: Path, net: Graph, head: Head | None, optimizer: Optimizer | None, history: History | None, note: Any,
@@ -130,7 +134,7 @@ def load_checkpoint(path: str | os.PathLike, net: Graph | None = None, head: Hea
 def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = None, optimizer: Optimizer | None = None,
          layers: Iterable[type[Layer]] = (), check: Callable[[dict], None] | None = None) -> Checkpoint:
     """`load_checkpoint`, with a `check` of the facts that may refuse them before anything is filled."""
-    _refuse_others("load_checkpoint", net, head, optimizer)
+    refuse_others("load_checkpoint", **_given(net=net, head=head, optimizer=optimizer))
     # Before anything is blamed on the file.
     passed = {"network": net and description.network(net), "head": head and description.head(head),
               "optimizer": optimizer and description.optimizer(optimizer)}

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from isbe_np.environment import describe
-from isbe_np.files import PART, DamagedFile
+from isbe_np.files import PART, DamagedFile, Misfit
 from isbe_np.locks import Lock
 from isbe_np.training import checkpoint
 from isbe_np.training.checkpoint import Checkpoint
@@ -92,7 +92,7 @@ class Folder:
             raise damaged
         damaged_ones = sorted(path.name for path in self.path.glob("*.damaged.npz"))
         if damaged_ones:
-            raise checkpoint.Misfit(f"train(resume) expects a checkpoint that is whole; {self.path} holds damaged ones alone, "
+            raise Misfit(f"train(resume) expects a checkpoint that is whole; {self.path} holds damaged ones alone, "
                                     f"{', '.join(damaged_ones)}. Delete them to begin anew, or name another folder.")
         return None
 
@@ -149,19 +149,19 @@ class KeepingInFolder(Keeping):
         """ValueError unless the training is the same; a warning where it may round otherwise."""
         training = facts["training"]
         if training is None or facts["history"] is None or facts["optimizer"] is None:
-            raise checkpoint.Misfit(f"{self.folder.file} was not saved by a training, so that none can go on from it. Load it "
+            raise Misfit(f"{self.folder.file} was not saved by a training, so that none can go on from it. Load it "
                                     f"by load_checkpoint, and train in another folder.")
         then, now = training["settings"] | {DATA: training["data"]}, self.settings | {DATA: self._data}
         if now["schedule"] == "constant":  # more epochs change nothing in those that were
             now["epochs"] = then.get("epochs")
         for name in now:
             if now[name] != then.get(name):
-                raise checkpoint.Misfit(f"train(resume) expects the training of {self.folder.file}, {name} {then.get(name)}; "
+                raise Misfit(f"train(resume) expects the training of {self.folder.file}, {name} {then.get(name)}; "
                                         f"got {now[name]}. Train by the same settings on the same data, or in a new folder.")
         done, batch, per_epoch = training["epoch"], training["batch"], then["batches"]
         steps, entries = facts["history"]["steps"], len(facts["history"]["accuracy"])
         if batch >= per_epoch or (steps, entries) != (done * per_epoch + batch, done) or done > self.settings["epochs"]:
-            raise checkpoint.Misfit(f"train(resume) expects a place in a training of {self.settings['epochs']} epochs of "
+            raise Misfit(f"train(resume) expects a place in a training of {self.settings['epochs']} epochs of "
                                     f"{per_epoch} batches; {self.folder.file} is at epoch {done}, batch {batch}, step {steps}, "
                                     f"with {entries} entries of history. Train in a new folder, or by more epochs.")
         apart = [f"{name} {facts['environment'].get(name)} before and {here} now" for name, here in self._environment.items()
@@ -210,7 +210,7 @@ class KeepingInFolder(Keeping):
 def deciding() -> dict[str, Any]:
     """Versions, machine and threads that decide the bits of a training."""
     here = describe(paths=False)
-    return {name: here[name] for name in DECIDING if name in here}
+    return {name: here[name] for name in DECIDING}
 
 
 def digest(data) -> str:

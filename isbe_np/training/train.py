@@ -20,7 +20,7 @@ from isbe_np.heads import Head
 from isbe_np.kernels.finite import all_finite, squared_norm
 from isbe_np.plain import plain
 from isbe_np.training.augmentation import Augment
-from isbe_np.training.checkpoint import Checkpoint
+from isbe_np.training.checkpoint import Checkpoint, refuse_others
 from isbe_np.training.diagnosis import Early, diagnose, guessing, no_better, too_large, warn
 from isbe_np.training.history import History
 from isbe_np.training.keeping import Folder, Keeping, KeepingInFolder, Stopped, name_of
@@ -69,9 +69,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     epochs, batch_size = whole("train(epochs)", epochs), whole("train(batch_size)", batch_size)
     seed = whole("train(seed)", seed, least=0)
     optimizer = SGD(0.05, momentum=0.9) if optimizer is None else optimizer
-    for name, given, kind in (("net", net, Graph), ("head", head, Head), ("optimizer", optimizer, Optimizer)):
-        if not isinstance(given, kind):
-            raise TypeError(f"train({name}) expects an isbe_np {kind.__name__}; got {given!r}.")
+    refuse_others("train", net=net, head=head, optimizer=optimizer)
     if augment is not None and not callable(augment):
         raise TypeError(f"train(augment) expects an object such as isbe_np.Affine(rotation=10) or a function; got {augment!r}.")
     if resume and checkpoint is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from permissions import may_not_write
 
 import isbe_np as isbe
 
@@ -336,15 +337,6 @@ def test_whatever_the_umask_is_nobody_else_may_write(project):
 
 
 # Without a folder that can be written, or files that can be read
-
-
-def may_not_write():
-    """What to put before a command so that it may not write or read where permissions forbid it, which root may otherwise."""
-    if os.geteuid():
-        return ()
-    if not shutil.which("setpriv"):
-        pytest.skip("root may write everywhere, and there is no setpriv to change that")
-    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 
 
 @posix
