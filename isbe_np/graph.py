@@ -21,6 +21,7 @@ from isbe_np.checks import FLOATS, float_array, whole
 from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, Weights, zeros
 from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
+from isbe_np.sharing import Sharing
 
 # Plans of so many batch sizes are kept: training, its last smaller batch, evaluation and its last smaller batch.
 PLANS = 4
@@ -51,6 +52,7 @@ class Graph:
         self._plans: OrderedDict[int, Plan] = OrderedDict()
         self._ran: Plan | None = None
         self._went_back = False
+        self.sharing = Sharing()
 
     def _make_parameters(self) -> None:
         """One flat buffer for values, one for gradients; each parameter starts at a multiple of 64 bytes."""
@@ -83,8 +85,14 @@ class Graph:
             self._views[layer][part] = Parameter(name, values[name], grads[name])
 
     def __getstate__(self) -> dict:
-        """For copies: without buffers and views, which would be copied apart from what they look into."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_plans", "_ran", "_views")}
+        """For copies: without buffers and views, which would be copied apart from what they look into.
+
+        Arrays are copied here, where no other thread can change them in the meantime.
+        """
+        with self.sharing:
+            state = {name: value for name, value in self.__dict__.items() if name not in ("_plans", "_ran", "_views")}
+            states = {layer: {part: array.copy() for part, array in parts.items()} for layer, parts in self._states.items()}
+            return state | {"values": self.values.copy(), "grads": self.grads.copy(), "_states": states}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
@@ -99,21 +107,23 @@ class Graph:
         shape, or not finite; TypeError for another dtype.
         """
         batch = self._check_batch(batch)
-        plan = self._plan(batch.shape[0])
-        self._ran, self._went_back = None, False
-        if not plan.take(batch):
-            place = tuple(int(i) for i in np.argwhere(~np.isfinite(batch))[0])
-            raise ValueError(f"Graph.forward expects finite numbers; got {batch[place]} at {place} of the batch. "
-                             f"Clean the data, for example with np.nan_to_num.")
-        scores = plan.forward(training)
-        self._ran = plan
-        if out is None:
-            return scores.copy()
-        if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (scores.shape, scores.dtype):
-            raise ValueError(f"Graph.forward expects out to be an array of shape {scores.shape} and {scores.dtype}; "
-                             f"got {getattr(out, 'shape', type(out).__name__)} of {getattr(out, 'dtype', 'no dtype')}.")
-        np.copyto(out, scores)
-        return out
+        with self.sharing:
+            plan = self._plan(batch.shape[0])
+            self._ran, self._went_back = None, False
+            self.sharing.passed("forward")
+            if not plan.take(batch):
+                place = tuple(int(i) for i in np.argwhere(~np.isfinite(batch))[0])
+                raise ValueError(f"Graph.forward expects finite numbers; got {batch[place]} at {place} of the batch. "
+                                 f"Clean the data, for example with np.nan_to_num.")
+            scores = plan.forward(training)
+            self._ran = plan
+            if out is None:
+                return scores.copy()
+            if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (scores.shape, scores.dtype):
+                raise ValueError(f"Graph.forward expects out to be an array of shape {scores.shape} and {scores.dtype}; "
+                                 f"got {getattr(out, 'shape', type(out).__name__)} of {getattr(out, 'dtype', 'no dtype')}.")
+            np.copyto(out, scores)
+            return out
 
     def backward(self, error, input_gradient: bool = False) -> np.ndarray | None:
         """Fill every parameter's `grad` with the gradient for the last forward pass, given that of its scores.
@@ -121,15 +131,27 @@ class Graph:
         error (N, *output shape), the gradient of the loss by the scores. With `input_gradient`, the gradient by the batch is
         computed too and returned, (N, *input shape); otherwise None.
         """
-        if self._ran is None:
-            raise RuntimeError("Graph.backward needs the values of a forward pass: call forward first.")
         error = float_array("Graph.backward(error)", error, self.dtype)
-        expected = self._ran.output.value.shape
-        if error.shape != expected:
-            raise ValueError(f"Graph.backward expects an error of the shape of its scores, {expected}; got {error.shape}.")
-        self._ran.backward(error, input_gradient)
-        self._went_back = True
-        return self._ran.input.batch_first(self._ran.input.grad) if input_gradient else None
+        with self.sharing:
+            self.sharing.refuse_replaced("Graph.backward", "forward")
+            if self._ran is None:
+                raise RuntimeError("Graph.backward needs the values of a forward pass: call forward first.")
+            expected = self._ran.output.value.shape
+            if error.shape != expected:
+                raise ValueError(f"Graph.backward expects an error of the shape of its scores, {expected}; got {error.shape}.")
+            self._went_back = False
+            self.sharing.passed("backward")
+            self._ran.backward(error, input_gradient)
+            self._went_back = True
+            return self._ran.input.batch_first(self._ran.input.grad) if input_gradient else None
+
+    def exclusive(self) -> Sharing:
+        """A context in which no other Python thread uses this network: `with net.exclusive(): ...`.
+
+        Each call waits for the others by itself. Calls that belong together need the context where another thread uses the
+        same network in the meantime: forward, backward and the optimizer's step, or several batches of one prediction.
+        """
+        return self.sharing
 
     def _check_batch(self, batch) -> np.ndarray:
         batch = float_array("Graph.forward(batch)", batch, self.dtype)
@@ -182,16 +204,18 @@ class Graph:
 
     def gradient(self, name: str) -> np.ndarray:
         """The gradient by the node called `name` in the last backward pass, (N, *shape), a copy."""
-        if not self._went_back:
-            raise RuntimeError("Graph.gradient needs a backward pass since the last forward pass: call backward first.")
         return self._read(name, "gradient")
 
     def _read(self, name: str, which: str) -> np.ndarray:
-        if self._ran is None:
-            raise RuntimeError(f"Graph has no {which} of {name!r} yet: call forward first.")
-        if name not in self._by_name:
-            raise ValueError(f"Graph has no node {name!r}; its nodes are {', '.join(self._by_name)}.")
-        array = self._ran.read(self._by_name[name], gradient=which == "gradient")
+        with self.sharing:
+            self.sharing.refuse_replaced(f"Graph.{which}", "forward")
+            if which == "gradient" and not self._went_back:
+                raise RuntimeError("Graph.gradient needs a backward pass since the last forward pass: call backward first.")
+            if self._ran is None:
+                raise RuntimeError(f"Graph has no {which} of {name!r} yet: call forward first.")
+            if name not in self._by_name:
+                raise ValueError(f"Graph has no node {name!r}; its nodes are {', '.join(self._by_name)}.")
+            array = self._ran.read(self._by_name[name], gradient=which == "gradient")
         if array is None:
             raise ValueError(f"No gradient by {name!r} was computed, as it depends on no parameter; "
                              f"call backward(error, input_gradient=True).")

@@ -164,7 +164,9 @@ class Plan:
     def prepare_backward(self, to_input: bool) -> list[np.ndarray]:
         """Lay out the backward pass, unless it is; the arrays in which sums wait to be added are returned."""
         if to_input != self.to_input:
-            # Planned anew, not kept beside the other: both would lead through the same steps.
+            # Planned anew, not kept beside the other: both would lead through the same steps. Whatever stops the planning, a
+            # lack of memory or Ctrl-C, the next backward pass begins it again: half a plan is never run.
+            self.backward_steps, self.to_input = [], None
             for slot in self.slots.values():
                 slot.grad = None
             self.backward_steps, self.to_input = self._plan_backward(to_input), to_input

@@ -52,6 +52,40 @@ def test_a_pass_forgets_the_one_before(layer, random):
     assert same(passes(used, x, error, **options), passes(fresh, x, error, **options))
 
 
+@pytest.mark.parametrize("layer", LAYERS + OF_TOKENS, ids=repr)
+def test_a_backward_pass_whose_planning_was_stopped_is_planned_again(layer, random, monkeypatch):
+    """Stopped at each of its buffers in turn, by Ctrl-C in a notebook, which goes on afterwards; a lack of memory is alike."""
+    x, error = random.normal(size=(3, 2, 5, 6)), random.normal(size=(3, 3))
+    wanted = {asked: passes(network(layer), x, error, input_gradient=asked) for asked in (False, True)}
+    make, stops = np.zeros, {False: 0, True: 0}
+
+    def stopping_at(number):
+        before = iter(range(number))
+
+        def zeros(*given, **options):
+            if next(before, None) is None:
+                raise KeyboardInterrupt
+            return make(*given, **options)
+        return zeros
+
+    for first in (False, True):
+        net = network(layer)
+        while True:
+            passes(net, x, error, input_gradient=first)
+            with monkeypatch.context() as patched:
+                patched.setattr(np, "zeros", stopping_at(stops[first]))
+                try:
+                    net.backward(error, input_gradient=not first)
+                    break
+                except KeyboardInterrupt:
+                    stops[first] += 1
+            with pytest.raises(RuntimeError, match="needs a backward pass"):
+                net.gradient("before")
+            for asked in (first, not first):
+                assert same(passes(net, x, error, input_gradient=asked), wanted[asked]), f"buffer {stops[first]}"
+    assert min(stops.values()) > 3
+
+
 @pytest.mark.parametrize("value", ["none", "all"])
 def test_the_input_gradient_may_be_asked_for_later(value, random):
     """A graph that first went back without it gives the right one, not the zeros of a buffer nobody wrote."""

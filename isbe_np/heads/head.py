@@ -1,5 +1,7 @@
 """The head of a classifier: from scores to soft scores, and from targets to the error sent back to the network."""
 
+import threading
+
 import numpy as np
 
 from isbe_np.checks import float_array, nearest
@@ -18,6 +20,8 @@ REDUCTIONS = ("none", "sum", "mean")
 
 class Head:
     """A normalizer with one of four routes for its error; ``head.route`` may be switched between two backward calls.
+
+    Several Python threads may use one head: `backward` and `loss` are of the last `forward` of the thread that calls them.
 
     Parameters
     ----------
@@ -39,7 +43,7 @@ class Head:
         self._name = getattr(self.normalizer, "name", type(self.normalizer).__name__)
         self._built_in = type(self.normalizer) in BUILT_IN.values()
         self._loss = self._named_loss(loss)
-        self._scores = self._soft = None
+        self._last = _Last()
         self.reduction = reduction
         self.route = route
 
@@ -86,7 +90,7 @@ class Head:
     @property
     def scores(self) -> np.ndarray:
         """Scores (N, C) of the last forward: the array that was passed in, not a copy."""
-        return self._after_forward(self._scores)
+        return self._after_forward(self._last.scores)
 
     @property
     def soft(self) -> np.ndarray:
@@ -94,13 +98,14 @@ class Head:
 
         `error` may have stored none; they are then computed when first asked for.
         """
-        if self._soft is None and self._scores is not None:
-            self._soft = self.normalizer.forward(self._scores)
-        return self._after_forward(self._soft)
+        last = self._last
+        if last.soft is None and last.scores is not None:
+            last.soft = self.normalizer.forward(last.scores)
+        return self._after_forward(last.soft)
 
     def _after_forward(self, array):
         if array is None:
-            raise RuntimeError("Head: call forward(scores) first; there are no soft scores yet.")
+            raise RuntimeError("Head: call forward(scores) first, in the same thread; there are no soft scores yet.")
         return array
 
     def forward(self, scores: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -118,7 +123,7 @@ class Head:
 
     def _read_scores(self, given):
         """The scores as an array (N, C); what the head knew of others is forgotten, should these be refused."""
-        self._scores = self._soft = None
+        self._last.scores = self._last.soft = None
         scores = float_array("Head.forward", given)
         if scores.ndim != 2 or scores.shape[1] == 0:
             raise ValueError(f"Head.forward expects scores of shape (N, C) with C >= 1; got {scores.shape}.")
@@ -137,7 +142,7 @@ class Head:
             _refuse_bad_row(self.normalizer, scores, soft)
         elif not self._built_in:
             _refuse_nonfinite(FloatingPointError, "the normalizer must return finite soft scores", soft)
-        self._scores, self._soft = scores, soft
+        self._last.scores, self._last.soft = scores, soft
 
     def backward(self, targets, out: np.ndarray | None = None) -> np.ndarray:
         """Error (N, C) to send back to the network, in a fresh array or in `out`.
@@ -172,7 +177,7 @@ class Head:
         t = t.copy() if np.may_share_memory(t, e) else t  # they are read after e is written
         self.normalizer.isbe_error(scores, t, 1 / _batch(scores) if self._reduction == "mean" else 1.0, e)
         _refuse_bad_row(self.normalizer, scores, e)
-        self._scores = scores
+        self._last.scores = scores
         return e
 
     def loss(self, targets) -> float | np.ndarray:
@@ -196,6 +201,16 @@ class Head:
     def _targets(self, given, by_label):
         t = read_targets(given, self.scores)
         return t if by_label or t.ndim == 2 else one_hot(t, self.scores, *self.encoding)
+
+
+class _Last(threading.local):
+    """Scores and soft scores of the last forward pass, for each thread its own; copies keep those of the thread that copies."""
+
+    scores: np.ndarray | None = None
+    soft: np.ndarray | None = None
+
+    def __reduce__(self):
+        return _Last, (), vars(self)
 
 
 def _batch(scores):

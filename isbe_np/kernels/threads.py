@@ -46,12 +46,32 @@ class _Layer:
 
 
 _layer = functools.cache(_Layer)
+_forked = False
+
+
+def _after_fork() -> None:
+    """In a forked child: GNU's OpenMP ends a process that enters it after a fork, and a pool's parent then waits for ever."""
+    global _forked
+    _forked = bool(getattr(parallel, "_is_initialized", _layer.cache_info().currsize)) and numba.threading_layer() == "omp"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def refuse_forked() -> None:
+    """RuntimeError in a process that was forked after kernels had run in its parent."""
+    if _forked:
+        raise RuntimeError("isbe_np: this process was forked from one in which kernels had run, and their OpenMP threads do not "
+                           "survive a fork. Start processes by spawning them: multiprocessing.get_context('spawn').Pool(2), "
+                           "or ProcessPoolExecutor(2, mp_context=multiprocessing.get_context('spawn')).")
 
 
 def shared(kernel):
     """`kernel`, run by as many threads as its arrays are worth: one when they hold fewer than `SMALL` numbers in all."""
     @functools.wraps(kernel.py_func)
     def run(*arguments):
+        refuse_forked()
         layer = _layer()
         size = 0
         for argument in arguments:

@@ -73,7 +73,8 @@ def save_checkpoint(path: str | os.PathLike, net: Graph, head: Head | None = Non
     is as it was. TypeError for a note that is no plain data, ValueError for more than 2 GB.
     """
     refuse_others("save_checkpoint", net=net, **_given(head=head, optimizer=optimizer))
-    write(Path(path), net, head, optimizer, history, note)
+    with net.exclusive():
+        write(Path(path), net, head, optimizer, history, note)
 
 
 def refuse_others(who: str, **given) -> None:
@@ -163,8 +164,9 @@ def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = 
         arrays = {name: file.array(name) for name in kinds}
     if net is None:
         net = Graph(nodes[0], nodes[-1], seed=told["seed"], dtype=description.DTYPES[told["dtype"]], fuse=told["fuse"])
-    _fill(net, made_optimizer, facts, arrays)
-    net.random.bit_generator.state = random.bit_generator.state
+    with net.exclusive():
+        _fill(net, made_optimizer, facts, arrays)
+        net.random.bit_generator.state = random.bit_generator.state
     history = None if facts["history"] is None else History(**facts["history"])
     return Checkpoint(net, made_head, made_optimizer, history, facts["note"], facts["environment"], facts["training"],
                       arrays.get(EARLY))

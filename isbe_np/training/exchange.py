@@ -58,8 +58,9 @@ def load_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, st
             arrays = {name: file.get_tensor(name) for name in wanted}
     except library.SafetensorError as fault:
         raise DamagedFile(path, "format", "a safetensors file", str(fault), REMEDY) from None
-    for name, array in wanted.items():
-        array[...] = arrays[name]
+    with net.exclusive():
+        for name, array in wanted.items():
+            array[...] = arrays[name]
 
 
 def _arrays(net: Graph, names: Mapping[str, str] | None) -> dict[str, np.ndarray]:

@@ -16,7 +16,8 @@ def predict(net: Graph, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
     size = whole("predict(batch_size)", batch_size)
     if not len(x):
         raise ValueError("predict expects at least one example; got none.")
-    return np.concatenate([_classes(net.forward(x[i:i + size]), i) for i in range(0, len(x), size)])
+    with net.exclusive():  # by the same parameters for all batches, should another thread train the network
+        return np.concatenate([_classes(net.forward(x[i:i + size]), i) for i in range(0, len(x), size)])
 
 
 def _classes(scores: np.ndarray, first: int) -> np.ndarray:

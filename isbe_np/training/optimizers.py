@@ -25,12 +25,14 @@ class Optimizer:
 
     def step(self, net: Graph) -> None:
         """Change the parameters of `net` by one step along their gradients."""
-        if self._values is None:
-            self.adopt(net)
-        elif self._values is not net.values:
-            raise ValueError(f"{self!r} remembers the steps of another network; make a new optimizer for each network.")
-        self.steps += 1
-        self.update(net.values, net.grads, net.dtype.type)
+        with net.exclusive():
+            net.sharing.refuse_replaced(f"{type(self).__name__}.step", "backward")
+            if self._values is None:
+                self.adopt(net)
+            elif self._values is not net.values:
+                raise ValueError(f"{self!r} remembers the steps of another network; make a new optimizer for each network.")
+            self.steps += 1
+            self.update(net.values, net.grads, net.dtype.type)
 
     def adopt(self, net: Graph, steps: int = 0) -> None:
         """Belong to `net`, whatever was before: `steps` were taken, with an empty memory of them."""

@@ -80,6 +80,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(stopping)
+            stack.enter_context(net.sharing.training())
             keeping = Keeping() if checkpoint is None else KeepingInFolder(
                 stack.enter_context(Folder(checkpoint)), checkpoint_seconds, note, stopping)
             x_train, y_train = _checked(net, data, "train")
@@ -96,7 +97,8 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
                     run.started = time.perf_counter()
                     for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment, run.batch):
                         optimizer.learning_rate = base * factor_at((history.steps + 0.5) / (epochs * per_epoch))
-                        run.step(x, y)
+                        with net.exclusive():
+                            run.step(x, y)
                         bar.advance()
                         if run.batch < per_epoch:
                             keeping.after_step(run)

@@ -142,7 +142,7 @@ def over_the_batch(x):
 ])
 def test_each_fault_is_found_with_its_number(head, words, dtype):
     assert words in found(head, dtype)
-    assert found(head, dtype, labels=LABELS[:3]) and head._soft is None  # asked was a copy
+    assert found(head, dtype, labels=LABELS[:3]) and head._last.soft is None  # asked was a copy
 
 
 def test_what_a_chain_rule_knows_is_no_fault():
