@@ -44,8 +44,8 @@ class Sharing:
     def refuse_replaced(self, who: str, kind: str) -> None:
         """RuntimeError where this thread ran a pass of this kind and another thread has run one since."""
         if vars(self._thread).get(kind, self._passes[kind]) != self._passes[kind]:
-            raise RuntimeError(f"{who} needs this thread's last {kind} pass, but another thread has used the network since. Keep "
-                               "the calls that belong together in `with net.exclusive():`, or give each thread a network "
+            raise RuntimeError(f"{who} needs this thread's last {kind} pass, but another thread has used the network since. "
+                               "Keep the calls that belong together in `with net.exclusive():`, or give each thread a network "
                                "of its own, copy.deepcopy(net).")
 
     @contextlib.contextmanager

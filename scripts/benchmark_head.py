@@ -36,7 +36,7 @@ from isbe_np.files import write_json
 from isbe_np.heads import ROUTES, Head
 from isbe_np.kernels.jit import jit, prange, threads
 from isbe_np.report import settings_line, table
-from isbe_np.studies.measure import CompileClock, ratio_of_medians, relative_difference, take_turns
+from isbe_np.studies.measure import APART, CompileClock, paired_ratio, relative_difference, take_turns
 
 BATCH = {32768: 256}  # 128 elsewhere
 CLASSES = (10, 100, 1000, 10_000, 32_768, 131_072)
@@ -103,13 +103,13 @@ def measure(classes, rounds, random):
     batch = BATCH.get(classes, 128)
     x = (3 * random.standard_normal((batch, classes), np.float32)).astype(np.float32)
     runs, off = contestants(x, random.integers(0, classes, batch))
-    seconds = take_turns(runs, rounds, patience=60)
+    seconds = take_turns(runs, rounds, patience=60, **APART)
     results = []
     for name, times in seconds.items():
         median = float(np.median(times))
         results.append({"batch": batch, "classes": classes, "contestant": name, "median_seconds": median, "turns": len(times),
                         "off": off.get(name),
-                        "bytes_per_second": 2 * x.nbytes / median, "ratio": vars(ratio_of_medians(times, seconds[US]))})
+                        "bytes_per_second": 2 * x.nbytes / median, "ratio": vars(paired_ratio(times, seconds[US]))})
     return results
 
 

@@ -49,7 +49,7 @@ from isbe_np.layers.base import no_limits, zeros
 from isbe_np.networks import NETWORKS
 from isbe_np.plan import Turn
 from isbe_np.report import settings_line, table
-from isbe_np.studies.measure import CompileClock, ratio_of_medians, relative_difference, take_turns
+from isbe_np.studies.measure import CompileClock, paired_ratio, relative_difference, take_turns
 
 NETS, BATCH, RATE, FLOAT = ("n0", "lenet5", "n1"), 128, 1e-3, np.dtype(np.float32)
 SAME = 1e-4  # largest |a - b| / largest |b| of two results
@@ -102,7 +102,7 @@ def peaks(rounds):
     w, start, offsets = np.ones(ROWS * TERMS, FLOAT), zeros((COLUMNS,), FLOAT), np.zeros(TERMS, np.int64)
     a, c = np.ones(COPIED, FLOAT), np.ones(COPIED, FLOAT)  # ones: memory never written may be a single page of zeros
     seconds = take_turns({"flops": lambda: multiply_and_add(x, offsets, w, start, no_limits(FLOAT), y, TIMES),
-                          "bytes": lambda: copy(a, c)}, rounds, TURN, waking=TURN)
+                          "bytes": lambda: copy(a, c)}, rounds, turn=TURN, waking=TURN, quiet=True)
     done = {"flops": 2 * TERMS * ROWS * COLUMNS * TIMES * threads(), "bytes": 2 * a.nbytes}
     return {unit: done[unit] / float(times.min()) for unit, times in seconds.items()}
 
@@ -253,12 +253,13 @@ def measure(case, most, rounds):
         gap = relative_difference(case.out, case.theirs().numpy().reshape(case.out.shape))
         if not gap <= SAME:
             raise RuntimeError(f"{case.name}, {case.sizes}: PyTorch's result differs by {gap:.1e}.")
-    seconds = take_turns({"ours": case.run} | ({"theirs": case.theirs} if case.theirs else {}), rounds, TURN, waking=TURN)
+    rivals = {"ours": case.run} | ({"theirs": case.theirs} if case.theirs else {})
+    seconds = take_turns(rivals, rounds, turn=TURN, waking=TURN, quiet=True)
     median, unit = float(np.median(seconds["ours"])), "flops" if case.flops else "bytes"
     speed = getattr(case, unit) / median
     return {"kernel": case.name, "sizes": case.sizes, "median_seconds": median, "unit": unit, "per_second": speed,
             "share_of_peak": speed / most[unit], "vector_bits": vector_bits(case.code, case.pattern),
-            "ratio": vars(ratio_of_medians(seconds["theirs"], seconds["ours"])) if case.theirs else None}
+            "ratio": vars(paired_ratio(seconds["theirs"], seconds["ours"])) if case.theirs else None}
 
 
 def row(found):

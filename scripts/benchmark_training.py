@@ -61,7 +61,7 @@ from isbe_np.files import write_json
 from isbe_np.kernels.jit import threads
 from isbe_np.networks import IMAGE, NETWORKS
 from isbe_np.report import settings_line, table
-from isbe_np.studies.measure import CompileClock, interleaved, ratio_of_medians, take_turns
+from isbe_np.studies.measure import APART, CompileClock, paired_ratio, take_turns
 
 RATE, MOMENTUM = 0.0, 0.9
 # An epoch trains: a rate that the networks learn with.
@@ -351,7 +351,7 @@ def measure(makers, name, batch, given):
             if who != US and second > given.patience / 4:
                 slow[who] = np.array([[second]])
                 del steps[who]
-    seconds = take_turns(steps, given.rounds, patience=given.patience) | slow
+    seconds = take_turns(steps, given.rounds, patience=given.patience, **APART) | slow
     for who, times in seconds.items():
         found[who] |= figures(times, seconds[US] if who != US else None)
     return {"network": name, "batch": batch, "contestants": found}
@@ -385,7 +385,7 @@ def figures(times, ours):
     found = {"median_seconds": float(middle), "quartiles_seconds": [float(low), float(high)],
              "turns": len(times), "steps_a_turn": times.shape[1]}
     if ours is not None:
-        ratio = vars(ratio_of_medians(times, ours))
+        ratio = vars(paired_ratio(times, ours))
         found["ratio"] = ratio if len(times) >= TOO_FEW else ratio | {"low": None, "high": None}
     return found
 
@@ -477,8 +477,7 @@ def run_epoch(given):
     """Measure and print whole epochs; what to write as JSON."""
     x, y, source = images_of(given)
     epochs = {US: isbe_epoch(x, y)} | ({"PyTorch": torch_epoch(x, y)} if torch else {})
-    # An epoch is so long that it needs no waking: turns of one epoch, after one that is not counted.
-    seconds = {who: times[:, None] for who, times in interleaved(epochs, given.rounds, warm_up=1).items()}
+    seconds = take_turns(epochs, given.rounds, quiet=True)
     found = {who: figures(times, seconds[US] if who != US else None) for who, times in seconds.items()}
     rows = [(EPOCH_NET, EPOCH_BATCH, who, f"{at['median_seconds']:.3g}", "{:.3g} to {:.3g}".format(*at["quartiles_seconds"]),
              *ratio_cells(at), at["turns"]) for who, at in found.items()]

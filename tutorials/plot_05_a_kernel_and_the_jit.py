@@ -20,7 +20,7 @@ import numpy as np
 from isbe_np.environment import describe
 from isbe_np.kernels.jit import jit
 from isbe_np.report import settings_line, table
-from isbe_np.studies.measure import interleaved
+from isbe_np.studies.measure import take_turns
 
 # %%
 # The formula and the loop
@@ -77,7 +77,7 @@ print(table(("kernel", "packed", "scalar", "one packed"), [("exact", *additions(
 # Honestly: warmed up, in turns, many rounds, the median, with the middle half of the rounds, and the settings said.
 
 rivals = {"plain Python": lambda: inner(y, g), "exact": lambda: exact(y, g), "reordered": lambda: fast(y, g)}
-seconds = interleaved(rivals, rounds=41, warm_up=3)
+seconds = take_turns(rivals, rounds=41)
 spread = {name: np.percentile(times / y.size * 1e9, (25, 50, 75)) for name, times in seconds.items()}
 slowest = spread["plain Python"][1]
 rows = [(name, f"{mid:.3g}", f"{low:.3g} to {high:.3g}", f"{slowest / mid:,.0f}") for name, (low, mid, high) in spread.items()]

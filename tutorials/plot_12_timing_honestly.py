@@ -16,7 +16,7 @@ import numpy as np
 
 import isbe_np as isbe
 from isbe_np.studies.cost import step_costs
-from isbe_np.studies.measure import interleaved, ratio_of_medians
+from isbe_np.studies.measure import paired_ratio, take_turns
 
 # %%
 # What is timed
@@ -29,35 +29,37 @@ random = np.random.default_rng(0)
 
 
 def contestant(route, batch, classes):
-    head, calls = isbe.Head("softmax", route), 1 if route == "jacobian" else 20
+    head = isbe.Head("softmax", route)
     scores, labels = random.normal(size=(batch, classes)).astype(np.float32), random.integers(0, classes, batch)
 
-    def turn():
-        for _ in range(calls):
-            head.forward(scores)
-            head.backward(labels)
-    return turn, calls
+    def call():
+        head.forward(scores)
+        head.backward(labels)
+    return call
 
 
 # %%
 # How it is timed
 # ---------------
-# - **Warm-up apart.** The first call compiles a kernel or loads it, and fills caches. ``interleaved`` leaves two rounds out.
-# - **In turns.** A B C, B C A, ...: a slow spell of the machine falls on all alike, not on the one that happened to run in it.
-# - **Many calls a turn.** The first call pays for the caches as the one before left them; in 20 that is little. The explicit
-#   Jacobian is too slow for 20, and sweeps the caches by itself.
-# - **Medians.** Times have a long tail upwards, of interruptions; a mean follows it.
-# - **Intervals.** Whole rounds are drawn again with replacement 2000 times, and the ratio of medians taken each time: the
-#   middle 95 % of them is the interval. If it holds 1, no difference can be told.
+# - **In turns.** In each round each contestant has one turn. A slow spell of the machine falls on all alike, not on the one
+#   that happened to run in it.
+# - **In balanced order.** The explicit Jacobian sweeps the caches, and whoever comes next pays for it. Were that always the
+#   same one, the table would show the order and not the routes. ``take_turns`` draws an order in which each contestant comes
+#   equally often after each other one.
+# - **An untimed call first.** A turn begins with a call that is not counted. It compiles the kernel the first time, and it
+#   meets the caches as the contestant before left them. The timed calls meet them as this contestant leaves them itself.
+# - **Several calls a turn.** A turn of a fast route has as many calls as fill a few milliseconds, and counts by their median.
+# - **Ratios by round.** The two times of one round share the machine's mood of that moment. Their ratio does not.
+# - **Intervals.** Rounds that something interrupted lie at the ends, so the mean is of the middle half of the logarithms of the
+#   ratios. Its t interval covers the true ratio in 95 of 100 measurements. If it holds 1, no difference can be told.
 seconds, ratios = {}, {}
 for classes, batch in CLASSES.items():
-    turns = {name: contestant(name.split()[0], batch, classes) for name in (*isbe.ROUTES, "isbe again")}
-    times = interleaved({name: turn for name, (turn, _) in turns.items()}, rounds=8 if classes > 1000 else 40)
+    calls = {name: contestant(name.split()[0], batch, classes) for name in (*isbe.ROUTES, "isbe again")}
+    times = take_turns(calls, rounds=10 if classes > 1000 else 40, turn=0.005, most=20)
     print(f"{classes} classes, batch {batch}")
-    times = {name: taken / turns[name][1] for name, taken in times.items()}
-    for name in turns:
+    for name in calls:
         seconds[name, classes] = np.percentile(times[name], [50, 25, 75]) / batch
-        ratios[name, classes] = ratio = ratio_of_medians(times[name], times["isbe"])
+        ratios[name, classes] = ratio = paired_ratio(times[name], times["isbe"])
         against = f", {ratio.value:.3g} times isbe's (95 %: {ratio.low:.3g} to {ratio.high:.3g})" if name != "isbe" else ""
         print(f"  {name:10} {1e6 * seconds[name, classes][0]:10.2f} µs per example{against}")
 

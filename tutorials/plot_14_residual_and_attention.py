@@ -20,7 +20,7 @@ from isbe_np.environment import describe
 from isbe_np.layers.attention import Attention
 from isbe_np.report import settings_line
 from isbe_np.studies.agreement import agreement
-from isbe_np.studies.measure import interleaved, ratio_of_medians
+from isbe_np.studies.measure import paired_ratio, take_turns
 
 # %%
 # A fork and a join
@@ -100,11 +100,11 @@ for classes in (32, 512, 4096):
     scores = net.forward(words)
     turns = {"forward": partial(net.forward, words, True), "backward": partial(net.backward, scores / scores.size), **{
         route: partial(isbe.Head("softmax", route).error, scores.reshape(-1, classes), labels) for route in ("fused", "isbe")}}
-    times = interleaved(turns, rounds=40)
+    times = take_turns(turns, rounds=40)
     steps = {route: times["forward"] + times[route] + times["backward"] for route in ("fused", "isbe")}
     shares = [f"{np.median(times[route]) / np.median(step):.0%} by {route}" for route, step in steps.items()]
     print(f"{classes:4} words: the head's share of a step is {', '.join(shares)}\n           ",
-          ratio_of_medians(steps["fused"], steps["isbe"]).verdict("a step by fused", "one by isbe"))
+          paired_ratio(steps["fused"], steps["isbe"]).verdict("a step by fused", "one by isbe"))
 
 # %%
 # Exercises

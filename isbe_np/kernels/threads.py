@@ -62,7 +62,7 @@ if hasattr(os, "register_at_fork"):
 def refuse_forked() -> None:
     """RuntimeError in a process that was forked after kernels had run in its parent."""
     if _forked:
-        raise RuntimeError("isbe_np: this process was forked from one in which kernels had run, and their OpenMP threads do not "
+        raise RuntimeError("isbe_np: this process was forked from one in which kernels had run. Their OpenMP threads do not "
                            "survive a fork. Start processes by spawning them: multiprocessing.get_context('spawn').Pool(2), "
                            "or ProcessPoolExecutor(2, mp_context=multiprocessing.get_context('spawn')).")
 

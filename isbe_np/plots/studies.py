@@ -10,7 +10,8 @@ from isbe_np.plots.style import HATCHES, STYLE, look
 from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Twin
 from isbe_np.studies.cost import HeadCosts, StepCosts
-from isbe_np.studies.measure import ratio_of_medians
+from isbe_np.studies.measure import paired_ratio
+from isbe_np.studies.steps import CONTROL
 from isbe_np.training import History
 
 UNITS = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
@@ -52,7 +53,9 @@ def cost_figure(heads: list[HeadCosts], steps: StepCosts) -> Figure:
     time_axis, memory_axis, step_axis = figure.subplots(1, 3)
     classes = [head.classes for head in heads]
     for k, cost in enumerate(heads[0].costs):
-        colour, marker = STYLE[cost.route]
+        if cost.route == CONTROL:
+            continue
+        colour, marker = look(cost.route, k)
         style = {"color": colour, "marker": marker, "label": cost.route}
         time_axis.plot(classes, [head.costs[k].seconds * 1e6 / head.batch for head in heads], **style)
         memory_axis.plot(classes, [(head.costs[k].memory or 0) / head.batch for head in heads], **style)
@@ -60,12 +63,11 @@ def cost_figure(heads: list[HeadCosts], steps: StepCosts) -> Figure:
     memory_axis.set(xscale="log", yscale="log", xlabel="classes", ylabel="bytes per example", title="head: memory")
     time_axis.legend(fontsize=9)
     for k, cost in enumerate(steps.costs):
-        ratio = cost.ratio
-        # a bootstrap interval may miss the value itself, and an arm below 0 is refused
-        arms = [[max(0.0, ratio.value - ratio.low)], [max(0.0, ratio.high - ratio.value)]]
-        step_axis.errorbar(ratio.value, k, xerr=arms, fmt=STYLE[cost.route][1], color=_colour(cost.route), capsize=4)
+        ratio, (colour, marker) = cost.ratio, look(cost.route, k)
+        arms = [[ratio.value - ratio.low], [ratio.high - ratio.value]]
+        step_axis.errorbar(ratio.value, k, xerr=arms, fmt=marker, color=colour, capsize=4)
     step_axis.axvline(1, color="black", lw=1, ls="--")
-    step_axis.set(yticks=range(len(steps.costs)), yticklabels=[cost.route for cost in steps.costs], ylabel="route",
+    step_axis.set(yticks=range(len(steps.costs)), yticklabels=[cost.route for cost in steps.costs], ylabel="contestant",
                   ylim=(-0.5, len(steps.costs) - 0.5), xlabel="time of a step / time by isbe (95 % interval)",
                   title=f"{steps.network}, batch {steps.batch}")
     for ax in (time_axis, memory_axis, step_axis):
@@ -141,16 +143,16 @@ def _band(runs: np.ndarray, band: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def times_figure(seconds: dict[str, np.ndarray], title: str = "") -> Figure:
-    """The median of each function's times with its 95 % bootstrap interval, and every time as a dot behind.
+    """The typical time of each function with its 95 % interval, and every time as a dot behind.
 
-    seconds: times by name, (rounds,) or (turns, calls of a turn), as `interleaved` and `take_turns` of `studies.measure`
-    return them.
+    seconds: times by name, (rounds,) or (rounds, calls of a turn), as `studies.measure.take_turns` returns them. The typical
+    time is the mean of the middle half of the rounds, of logarithms, as in `paired_ratio`.
     """
     figure = Figure(figsize=(7.5, 1.2 + 0.5 * len(seconds)), layout="constrained")
     ax = figure.subplots()
-    medians = [ratio_of_medians(times, np.ones_like(times)) for times in seconds.values()]
-    unit, factor = next((u for u in UNITS if min(m.value for m in medians) * u[1] >= 1), UNITS[-1])
-    for k, (name, times, m) in enumerate(zip(seconds, seconds.values(), medians, strict=True)):
+    typical = [paired_ratio(times, np.ones_like(times)) for times in seconds.values()]
+    unit, factor = next((u for u in UNITS if min(m.value for m in typical) * u[1] >= 1), UNITS[-1])
+    for k, (name, times, m) in enumerate(zip(seconds, seconds.values(), typical, strict=True)):
         colour, marker = look(name, k)
         every = np.ravel(times) * factor
         spread = np.linspace(-0.26, 0.26, every.size) if every.size > 1 else np.zeros(1)
@@ -158,8 +160,8 @@ def times_figure(seconds: dict[str, np.ndarray], title: str = "") -> Figure:
         arms = [[max(0.0, m.value - m.low) * factor], [max(0.0, m.high - m.value) * factor]]
         ax.errorbar(m.value * factor, k, xerr=arms, fmt=marker, color=colour, ms=8, capsize=6, lw=2.2, zorder=2)
     ax.set(yticks=range(len(seconds)), yticklabels=list(seconds), ylim=(len(seconds) - 0.5, -0.5), ylabel="what was timed",
-           xlabel=f"time of a call, {unit}: median with 95 % interval; dots: every call", title=title)
+           xlabel=f"time of a call, {unit}: typical, with 95 % interval; dots: every call", title=title)
     # a few calls that waited for the machine would press all others into a corner
-    ax.set_xlim(0, 1.15 * factor * max(*(np.percentile(t, 97) for t in seconds.values()), *(m.high for m in medians)))
+    ax.set_xlim(0, 1.15 * factor * max(*(np.percentile(t, 97) for t in seconds.values()), *(m.high for m in typical)))
     ax.grid(axis="x", alpha=0.3)
     return figure

@@ -49,9 +49,7 @@ def _draw(ax: Axes, study: TimingStudy, network: str, part: str) -> None:
     for k, rival in enumerate(DRAWN):
         found, (colour, marker) = study.savings[network, part, rival], STYLE[rival]
         values = [100 * s.value for s in found.values()]
-        # a bootstrap interval may miss the value itself, and an arm below 0 is refused
-        arms = [[max(0.0, 100 * (s.value - s.low)) for s in found.values()],
-                [max(0.0, 100 * (s.high - s.value)) for s in found.values()]]
+        arms = [[100 * (s.value - s.low) for s in found.values()], [100 * (s.high - s.value) for s in found.values()]]
         ax.errorbar([batch * 2 ** (0.3 * (k - 1)) for batch in found], values, arms, color=colour, marker=marker, ms=4.5,
                     lw=0.9, elinewidth=1.3, capsize=2, label=f"against {rival}")
 

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from isbe_np.graph import Graph
-from isbe_np.heads import ROUTES, Head
-from isbe_np.studies.measure import Ratio, interleaved, peak_memory, ratio_of_medians
+from isbe_np.heads import Head
+from isbe_np.studies.measure import Ratio, paired_ratio, peak_memory, take_turns
+from isbe_np.studies.steps import CONTESTANTS, RATE, step_seconds
 from isbe_np.training import SGD
+
+TURN = 0.005  # seconds of a turn of the head, which may take microseconds
 
 
 @dataclass
 class Cost:
-    """Median seconds of one route, the ratio of its time to that of route `isbe`, and bytes where they were measured."""
+    """Median seconds of a contestant, the ratio of its time to that of "isbe", and bytes where they were measured.
+
+    route: one of `steps.CONTESTANTS`: the routes, "one pass" (`Head.error` by route isbe), and the control, "isbe again".
+    """
 
     route: str
     seconds: float
@@ -25,7 +31,7 @@ class Cost:
 
 @dataclass
 class HeadCosts:
-    """The costs of all routes for scores (batch, classes): forward and backward of the head, nothing else."""
+    """The costs of all contestants for scores (batch, classes): forward and backward of the head, nothing else."""
 
     batch: int
     classes: int
@@ -34,7 +40,7 @@ class HeadCosts:
 
 @dataclass
 class StepCosts:
-    """The costs of all routes for a whole training step: network and head forward and backward, and the update."""
+    """The costs of all contestants for a whole training step: network and head forward and backward, and the update."""
 
     network: str
     batch: int
@@ -42,40 +48,32 @@ class StepCosts:
 
 
 def head_costs(batch: int, classes: int, rounds: int, seed: int = 0) -> HeadCosts:
-    """Time and memory of the softmax head by each route, float32, normal scores, labels drawn evenly."""
+    """Time and memory of the softmax head by each contestant, float32, normal scores, labels drawn evenly."""
     random = np.random.default_rng(seed)
     scores = random.normal(size=(batch, classes)).astype(np.float32)
     labels = random.integers(0, classes, batch)
-    runs = {route: _head_run(Head("softmax", route), scores, labels) for route in ROUTES}
-    costs = _costs(interleaved(runs, rounds))
+    runs = {name: _head_run(name, scores, labels) for name in CONTESTANTS}
+    costs = _costs(take_turns(runs, rounds, turn=TURN, most=50, seed=seed))
     for cost in costs:
         cost.memory = peak_memory(runs[cost.route])
     return HeadCosts(batch, classes, costs)
 
 
-def _head_run(head: Head, scores: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
+def _head_run(name: str, scores: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
+    head = Head("softmax", CONTESTANTS[name])
+
     def run():
+        if name == "one pass":
+            return head.error(scores, labels)
         head.forward(scores)
         return head.backward(labels)
     return run
 
 
 def step_costs(name: str, net: Graph, x: np.ndarray, y: np.ndarray, rounds: int) -> StepCosts:
-    """Time of a training step on the batch x (N, *shape), y (N,) by each route; the parameters of `net` move on."""
-    optimizer = SGD(0.01, momentum=0.9)
-
-    def step_by(route: str) -> Callable[[], object]:
-        head = Head("softmax", route)
-
-        def run():
-            head.forward(net.forward(x, training=True))
-            net.backward(head.backward(y))
-            optimizer.step(net)
-        return run
-
-    return StepCosts(name, len(x), _costs(interleaved({route: step_by(route) for route in ROUTES}, rounds)))
+    """Time of a training step on the batch x (N, *shape), y (N,) by each contestant; the parameters stay as they are."""
+    return StepCosts(name, len(x), _costs(step_seconds(net, SGD(RATE, momentum=0.9), x, y, rounds)))
 
 
 def _costs(seconds: dict[str, np.ndarray]) -> list[Cost]:
-    return [Cost(route, float(np.median(times)), ratio_of_medians(times, seconds["isbe"]))
-            for route, times in seconds.items()]
+    return [Cost(name, float(np.median(times)), paired_ratio(times, seconds["isbe"])) for name, times in seconds.items()]

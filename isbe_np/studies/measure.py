@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba.core import event
@@ -21,24 +22,6 @@ def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(gap / scale) if scale else (0.0 if gap == 0 else float("inf"))
 
 
-def interleaved(functions: dict[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, np.ndarray]:
-    """Seconds of each function in each round, (rounds,): A B C, B C A, …, after `warm_up` rounds that are not counted.
-
-    A slow spell of the machine then falls on all alike; and as each round begins with another function, none is always timed
-    after the one that leaves the caches in the worst state.
-    """
-    seconds = {name: np.empty(rounds) for name in functions}
-    turns = list(functions.items())
-    for k in range(-warm_up, rounds):
-        first = k % len(turns)
-        for name, function in turns[first:] + turns[:first]:
-            start = time.perf_counter()
-            function()
-            if k >= 0:
-                seconds[name][k] = time.perf_counter() - start
-    return seconds
-
-
 def until_quiet(spell: float = 0.01, most: int = 50) -> None:
     """Sleep until no thread of this process uses a core: idle ones of some runtimes wait in a loop for a tenth of a second."""
     for _ in range(most):
@@ -48,52 +31,85 @@ def until_quiet(spell: float = 0.01, most: int = 50) -> None:
             return
 
 
-def take_turns(functions: dict[str, Callable[[], object]], rounds: int, turn: float = 0.1, most: int = 200,
-               waking: float = 0.1, patience: float = float("inf")) -> dict[str, np.ndarray]:
-    """Seconds of each call, (turns, calls of a turn), of functions that each keep threads of their own.
-
-    `interleaved` would time each while threads of the one before still wait in a loop and its own sleep. Here a turn begins
-    when all sleep, with `waking` seconds of calls that are not counted, at least one; then come as many as fill `turn`
-    seconds, 1 to `most`. Who comes first changes from round to round. A function that has had `patience` seconds takes part
-    in no further round.
-    """
-    calls, spent = {}, {}
-    seconds: dict[str, list[list[float]]] = {name: [] for name in functions}
-    for name, function in functions.items():
-        until_quiet()
-        trial = [*_wake(function, turn), _timed(function)]
-        calls[name] = min(most, math.ceil(turn / max(min(trial), turn / most)))
-        spent[name] = sum(trial)
-    order = list(functions)
-    for k in range(rounds):
-        first = k % len(order)
-        for name in order[first:] + order[:first]:
-            if k and spent[name] > patience:
-                continue
-            until_quiet()
-            spent[name] += sum(_wake(functions[name], waking))
-            seconds[name].append([_timed(functions[name]) for _ in range(calls[name])])
-            spent[name] += sum(seconds[name][-1])
-    return {name: np.array(turns) for name, turns in seconds.items()}
+# For contestants that bring threads of their own, such as other frameworks: each turn begins when all threads sleep, with calls
+# that wake those of its contestant.
+APART = {"quiet": True, "waking": 0.1, "turn": 0.1}
 
 
-def _wake(function: Callable[[], object], seconds: float) -> list[float]:
-    """Call `function`, at least once, until `seconds` have passed; how long each call took."""
-    took = [_timed(function)]
-    while sum(took) < seconds:
-        took.append(_timed(function))
-    return took
-
-
-def _timed(function: Callable[[], object]) -> float:
+def clock(function: Callable[[], object]) -> float:
+    """Seconds that a call of `function` takes."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
+def orders(count: int, rounds: int, seed: int = 0) -> list[list[int]]:
+    """In which order `count` contestants take their turns in each round: at random, and balanced.
+
+    Each comes equally often at each place and after each other one, once in `count` rounds, or twice in 2 `count` where the
+    count is odd (Williams 1949). Who is who, and which round comes first, is drawn anew for each such block.
+    """
+    zigzag = [0, *(k for pair in zip(range(1, count), range(count - 1, 0, -1), strict=True) for k in pair)][:count]
+    block = [[(k + shift) % count for k in zigzag] for shift in range(count)]
+    if count % 2:
+        block += [row[::-1] for row in block]
+    random, found = np.random.default_rng(seed), []
+    while len(found) < rounds:
+        names, rows = random.permutation(count), random.permutation(len(block))
+        found += [[int(names[k]) for k in block[row]] for row in rows]
+    return found[:rounds]
+
+
+def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int, *, turn: float = 0.0, most: int = 200,
+               waking: float = 0.0, quiet: bool = False, patience: float = math.inf, seed: int = 0,
+               calls: int | None = None, clock: Callable[[Callable], Any] = clock) -> dict[str, np.ndarray]:
+    """Seconds of each timed call of each contestant, (rounds, calls of a turn).
+
+    In each round each contestant has one turn, in the order of `orders`: a slow spell of the machine falls on all alike.
+    A turn begins with at least one call of the contestant's own that is not timed. What another one leaves behind, in the
+    processor's caches or in Python's memory, is therefore no part of its time.
+
+    turn, most : a turn has as many timed calls as fill `turn` seconds, 1 to `most`, or just `calls`.
+    waking : seconds that the calls that are not timed go on for.
+    quiet : let each turn begin when no thread of this process works; without it only the first one does.
+    patience : a contestant that has had so many seconds takes part in no further round.
+    clock : how a call is timed; what it returns may be several numbers, which are then the last axis of the result.
+    """
+    names, spent = list(contestants), dict.fromkeys(contestants, 0.0)
+    counts = dict.fromkeys(contestants, calls or 1)
+    times: dict[str, list[list[Any]]] = {name: [] for name in names}
+
+    def wake(name: str) -> None:
+        if quiet:
+            until_quiet()
+        begun = time.perf_counter()
+        contestants[name]()
+        while time.perf_counter() - begun < waking:
+            contestants[name]()
+
+    until_quiet()
+    for name, function in contestants.items():
+        start = time.perf_counter()
+        wake(name)
+        if calls is None and turn:
+            begun = time.perf_counter()
+            function()
+            counts[name] = min(most, math.ceil(turn / max(time.perf_counter() - begun, turn / most)))
+        spent[name] += time.perf_counter() - start
+    for k, order in enumerate(orders(len(names), rounds, seed)):
+        for name in (names[place] for place in order):
+            if k and spent[name] > patience:
+                continue
+            start = time.perf_counter()
+            wake(name)
+            times[name].append([clock(contestants[name]) for _ in range(counts[name])])
+            spent[name] += time.perf_counter() - start
+    return {name: np.array(found) for name, found in times.items()}
+
+
 @dataclass
 class Ratio:
-    """A ratio of medians with its 95 % bootstrap interval."""
+    """A ratio of times with its 95 % interval."""
 
     value: float
     low: float
@@ -110,22 +126,36 @@ class Ratio:
                 f"(ratio {self.value:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f})")
 
 
-def ratio_of_medians(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Ratio:
-    """median(a) / median(b) for times of the same rounds, (rounds,) or (rounds, calls of a turn).
+# Student's t that 2.5 % of all draws exceed, where the expansion below is too coarse, by degrees of freedom.
+STUDENT = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764, 5: 2.5706}
 
-    Whole rounds are drawn again for the interval (Efron 1979). Of rounds that only one of the two has, at its end, none counts.
+
+def paired_ratio(a: np.ndarray, b: np.ndarray) -> Ratio:
+    """How many times as long as `b` does `a` take? Times of the same rounds, (rounds,) or (rounds, calls of a turn).
+
+    In each round the ratio of the two medians is taken, so that a slow spell cancels. The value is the mean of the middle half
+    of their logarithms: rounds that something interrupted do not count. Its 95 % interval is Yuen's t interval for such a mean
+    (Biometrika 61, 1974). Of rounds that only one of the two has, at its end, none counts. A single round has no interval.
     """
     rounds = min(len(a), len(b))
-    a, b = a[:rounds].reshape(rounds, -1), b[:rounds].reshape(rounds, -1)
-    picks = np.random.default_rng(seed).integers(0, rounds, (draws, rounds))
-    ratios = _median_of_rounds(a, picks) / _median_of_rounds(b, picks)
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    return Ratio(float(np.median(a) / np.median(b)), float(low), float(high))
+    medians = (np.median(times[:rounds].reshape(rounds, -1), axis=1) for times in (a, b))
+    logs = np.sort(np.subtract(*map(np.log, medians)))
+    cut = rounds // 4
+    middle = logs[cut:rounds - cut]
+    value, freedom = middle.mean(), len(middle) - 1
+    if not freedom:
+        return Ratio(float(np.exp(value)), 0.0, math.inf)
+    spread = np.clip(logs, middle[0], middle[-1]).std(ddof=1)
+    arm = student(freedom) * spread * math.sqrt((rounds - 1) / (len(middle) * freedom))
+    low, high = np.exp([value - arm, value + arm])
+    return Ratio(float(np.exp(value)), float(low), float(high))
 
 
-def _median_of_rounds(times: np.ndarray, picks: np.ndarray) -> np.ndarray:
-    """Median of all times in each draw of rounds: times (rounds, calls), picks (draws, rounds) -> (draws,)."""
-    return np.median(times[picks].reshape(len(picks), -1), axis=1)
+def student(freedom: int) -> float:
+    """The 97.5 % point of Student's t (Cornish & Fisher's expansion; Abramowitz & Stegun 26.7.5), within 0.1 %."""
+    z = 1.959964
+    terms = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return STUDENT.get(freedom, z + sum(term / freedom ** (k + 1) for k, term in enumerate(terms)))
 
 
 def peak_memory(function: Callable[[], object]) -> int:

@@ -20,7 +20,7 @@ from isbe_np.checks import whole
 from isbe_np.executors import Opener
 from isbe_np.heads import Head, normalizers
 from isbe_np.studies.growth import PowerLaw, crossing, power_law
-from isbe_np.studies.measure import Ratio, peak_memory, ratio_of_medians, take_turns
+from isbe_np.studies.measure import Ratio, paired_ratio, peak_memory, take_turns
 from isbe_np.studies.room import RUNS, SHARE, available_memory, most_classes, predicted_bytes, refusal, size
 from isbe_np.studies.sweep import sweep
 from isbe_np.tables import table
@@ -69,7 +69,7 @@ class ScalingStudy:
     def ratios(self, run: str) -> dict[int, Ratio]:
         """Time of a run by that of isbe, by number of classes, where both were measured."""
         other = self.of("isbe")
-        return {C: ratio_of_medians(np.array(point.seconds), np.array(other[C].seconds))
+        return {C: paired_ratio(np.array(point.seconds), np.array(other[C].seconds))
                 for C, point in self.of(run).items() if point.seconds and other[C].seconds}
 
     def laws(self, quantity: str) -> dict[str, PowerLaw]:
@@ -216,7 +216,8 @@ def scaling_cell(classes: int, batch: int, rounds: int, seed: int, runs: Sequenc
                 refused[run] = f"tried, and refused: {fault}"
     soft, error = np.empty_like(scores), np.empty_like(scores)
     calls = {run: _call(run, scores, labels, soft, error) for run in memory}
-    seconds = take_turns(calls, rounds, turn=turn, most=50, waking=turn / 2, patience=patience) if calls else {}
+    seconds = take_turns(calls, rounds, turn=turn, most=50, waking=turn / 2, quiet=True, patience=patience,
+                         seed=seed) if calls else {}
     return {"available": available, "memory": memory, "refused": refused,
             "seconds": {run: np.median(turns, axis=1).tolist() for run, turns in seconds.items()}}
 

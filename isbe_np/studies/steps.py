@@ -11,6 +11,7 @@ import numpy as np
 from isbe_np.graph import Graph
 from isbe_np.heads import Head
 from isbe_np.networks import NETWORKS
+from isbe_np.studies.measure import take_turns
 from isbe_np.training import Optimizer
 from isbe_np.training.recipes import RECIPES
 
@@ -52,9 +53,9 @@ def timing_cell(net: str, batch: int, image: Sequence[int], rounds: Sequence[int
     optimizer = recipe.optimizer(RATE, recipe.weight_decay)
     steps = {name: training_step(name, network, optimizer, x, y) for name in CONTESTANTS}
     count, turns = plan(wake(steps, seconds / 10), seconds, *rounds)
-    took = np.round(alternate(steps, count, turns), 9)
-    return {"turns": turns, "seconds": {part: {name: took[:, k, p].tolist() for k, name in enumerate(steps)}
-                                        for p, part in enumerate(PARTS)}}
+    took = take_turns(steps, count, calls=turns, clock=of_parts, seed=seed)
+    return {"turns": turns, "seconds": {part: {name: np.round(np.median(times[..., p], axis=1), 9).tolist()
+                                               for name, times in took.items()} for p, part in enumerate(PARTS)}}
 
 
 def training_step(name: str, net: Graph, optimizer: Optimizer, x: np.ndarray, y: np.ndarray) -> Step:
@@ -87,42 +88,37 @@ def training_step(name: str, net: Graph, optimizer: Optimizer, x: np.ndarray, y:
     return step
 
 
-def orders(count: int) -> list[list[int]]:
-    """Turns of an even `count` of contestants: in all, each is once at each place and once after each other (Williams 1949).
-
-    Were it always the same one that comes before, what it leaves in the caches would count as the next one's time.
-    """
-    first = [0, *(k for pair in zip(range(1, count), range(count - 1, 0, -1), strict=True) for k in pair)][:count]
-    return [[(k + shift) % count for k in first] for shift in range(count)]
+def step_seconds(net: Graph, optimizer: Optimizer, x: np.ndarray, y: np.ndarray, rounds: int) -> dict[str, np.ndarray]:
+    """Seconds (rounds, 1) of whole training steps by each contestant on one batch."""
+    steps = {name: training_step(name, net, optimizer, x, y) for name in CONTESTANTS}
+    return {name: took[..., PARTS.index("step")] for name, took in take_turns(steps, rounds, calls=1, clock=of_parts).items()}
 
 
-def alternate(steps: Mapping[str, Step], rounds: int, turns: int) -> np.ndarray:
-    """Seconds (rounds, contestants, parts), medians of the `turns` in a round; in a turn each contestant takes one step."""
-    run, turn_orders = list(steps.values()), orders(len(steps))
-    took = np.empty((rounds * turns, len(run), len(PARTS)))
-    for turn in range(rounds * turns):
-        for k in turn_orders[turn % len(turn_orders)]:
-            took[turn, k] = run[k]()
-    return np.median(took.reshape(rounds, turns, len(run), len(PARTS)), axis=1)
+def of_parts(step: Step) -> tuple[float, ...]:
+    """The seconds of each part, which a step tells itself."""
+    return step()
 
 
 def wake(steps: Mapping[str, Step], seconds: float) -> float:
-    """Take a turn in which all is compiled, then turns until `seconds` have passed, at least one; the shortest, in seconds."""
-    alternate(steps, 1, 1)
+    """Let all compile, then let each take a step in turn until `seconds` have passed; the shortest turn, in seconds."""
+    for step in steps.values():
+        step()
     took: list[float] = []
     while not took or sum(took) < seconds:
         start = time.perf_counter()
-        alternate(steps, 1, 1)
+        for step in steps.values():
+            step()
         took.append(time.perf_counter() - start)
     return min(took)
 
 
 def plan(turn: float, seconds: float, least: int, most: int) -> tuple[int, int]:
-    """Rounds and turns of each that fit into `seconds`, where one turn takes `turn`: `least` to `most`, in whole `orders`.
+    """Rounds, and timed steps of each contestant in a round, that fit into `seconds` where a step of each takes `turn`.
 
-    More turns than `most` make longer rounds, so that short steps use the time as well, and little is stored.
+    A round has one step of each more, which is not timed. There are `least` to `most` rounds, in whole blocks of orders. Where
+    more would fit, rounds are longer, so that short steps use the time as well, and little is stored.
     """
     fit = int(seconds / turn)
-    if fit >= most:
-        return most, fit // most
-    return max(least, fit - fit % len(CONTESTANTS)), 1
+    if fit >= 2 * most:
+        return most, fit // most - 1
+    return max(least, fit // 2 - fit // 2 % len(CONTESTANTS)), 1

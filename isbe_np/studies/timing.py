@@ -19,7 +19,7 @@ import numpy as np
 from isbe_np.checks import nearest, whole
 from isbe_np.executors import Opener
 from isbe_np.networks import IMAGE, NETWORKS
-from isbe_np.studies.measure import ratio_of_medians
+from isbe_np.studies.measure import paired_ratio
 from isbe_np.studies.saving import Saving, claim, mean, saving
 from isbe_np.studies.steps import CONTROL, RIVALS, Timed, timing_cell
 from isbe_np.studies.sweep import sweep
@@ -52,7 +52,7 @@ class TimingStudy:
             for part, times in cell.seconds.items():
                 ours = np.array(times["isbe"])
                 for rival in RIVALS:
-                    ratio = ratio_of_medians(np.array(times[rival]), ours)
+                    ratio = paired_ratio(np.array(times[rival]), ours)
                     found.setdefault((cell.network, part, rival), {})[cell.batch] = saving(ratio)
         return found
 

@@ -1,11 +1,14 @@
 """How far apart, how long, how sure: on numbers whose answers are known."""
 
+import itertools
+from collections import Counter
+
 import numba
 import numpy as np
 import pytest
 
 from isbe_np.studies import measure
-from isbe_np.studies.measure import Ratio, ratio_of_medians, relative_difference
+from isbe_np.studies.measure import Ratio, paired_ratio, relative_difference
 
 
 @pytest.mark.parametrize(("a", "b", "wanted"), [
@@ -21,28 +24,23 @@ def test_relative_difference_of_float32_is_not_rounded_to_float32():
     assert relative_difference(a, np.ones(1)) == 2.0 ** -23
 
 
-@pytest.mark.parametrize(("rounds", "warm_up"), [(3, 2), (1, 0)])
-def test_functions_run_in_turn_and_warm_up_is_not_counted(rounds, warm_up, monkeypatch):
-    calls = []
-    ticks = iter(range(1000))
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(ticks) ** 2)
-    seconds = measure.interleaved({name: lambda name=name: calls.append(name) for name in "ABC"}, rounds, warm_up)
-    orders = {0: "ABC", 1: "BCA", 2: "CAB"}  # each round begins with the next
-    assert "".join(calls) == "".join(orders[k % 3] for k in range(-warm_up, rounds))
-    assert all(times.shape == (rounds,) for times in seconds.values()) and list(seconds) == list("ABC")
-    assert all((times > 0).all() for times in seconds.values())
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
+def test_each_contestant_comes_equally_often_at_each_place_and_after_each_other_one(count):
+    block = count * (1 + count % 2)
+    for seed in range(5):
+        turns = measure.orders(count, 3 * block, seed)
+        for first in range(0, len(turns), block):
+            some = turns[first:first + block]
+            places = Counter(pair for turn in some for pair in enumerate(turn))
+            pairs = Counter(pair for turn in some for pair in itertools.pairwise(turn))
+            assert set(places) == set(itertools.product(range(count), repeat=2))
+            assert set(pairs) == set(itertools.permutations(range(count), 2))
+            assert set(places.values()) <= {block // count} and set(pairs.values()) <= {block // count}
 
 
-def test_times_land_in_their_function_and_round(monkeypatch):
-    clock = [0.0]
-    lengths = {"A": iter([9, 9, 1, 2, 3]), "B": iter([9, 9, 10, 20, 30])}
-
-    def spend(name):
-        clock[0] += next(lengths[name])
-
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock[0])
-    seconds = measure.interleaved({name: lambda name=name: spend(name) for name in "AB"}, 3)
-    assert seconds["A"].tolist() == [1, 2, 3] and seconds["B"].tolist() == [10, 20, 30]
+def test_orders_are_drawn_by_the_seed():
+    assert measure.orders(4, 40, 1) == measure.orders(4, 40, 1) != measure.orders(4, 40, 2)
+    assert len(measure.orders(4, 7)) == 7 and len({tuple(turn) for turn in measure.orders(4, 400)}) == 24
 
 
 class Clock:
@@ -68,19 +66,43 @@ class Clock:
         return spend
 
 
-def test_a_turn_is_quiet_then_waking_then_timed_calls(monkeypatch):
+def test_a_turn_is_a_call_that_is_not_timed_and_then_timed_ones(monkeypatch):
+    clock = Clock(monkeypatch)
+    lengths = {"A": iter([9, 9, 1, 9, 2, 9, 3]), "B": iter([9, 9, 10, 9, 20, 9, 30])}
+
+    def spender(name):
+        def spend():
+            clock.calls.append(name)
+            clock.now += next(lengths[name])
+        return spend
+
+    seconds = measure.take_turns({name: spender(name) for name in "AB"}, 3)
+    assert clock.calls[:3] == ["z", "A", "B"]
+    rounds = ["".join(clock.calls[k:k + 4]) for k in (3, 7, 11)]
+    assert set(rounds) == {"AABB", "BBAA"} and list(seconds) == ["A", "B"]
+    np.testing.assert_allclose(seconds["A"], [[1], [2], [3]])
+    np.testing.assert_allclose(seconds["B"], [[10], [20], [30]])
+
+
+def test_a_turn_can_be_quiet_and_wake_its_own_threads(monkeypatch):
     clock = Clock(monkeypatch)
     both = {"A": clock.spender("A", 0.25), "B": clock.spender("B", 1.0)}
-    seconds = measure.take_turns(both, rounds=2, turn=0.75, most=9, waking=0.5)
+    seconds = measure.take_turns(both, rounds=2, turn=0.75, most=9, waking=0.5, quiet=True)
     # Waking takes two calls of A and one of B, a turn three and one; a trial, one turn and a call more, tells how many.
-    assert "".join(clock.calls) == "zAAAA" "zBB" "zAAAAA" "zBB" "zBB" "zAAAAA"
+    rounds = "".join(clock.calls).removeprefix("z" "zAAA" "zBB")
+    assert rounds in ("zAAAAA" "zBB" "zBB" "zAAAAA", "zBB" "zAAAAA" "zAAAAA" "zBB")
     for name, wanted in (("A", np.full((2, 3), 0.25)), ("B", np.full((2, 1), 1.0))):
         np.testing.assert_allclose(seconds[name], wanted)
 
 
 def test_a_turn_has_at_most_so_many_calls_however_short(monkeypatch):
     clock = Clock(monkeypatch)
-    assert measure.take_turns({"A": clock.spender("A", 1e-4)}, 3, most=7, waking=1e-3)["A"].shape == (3, 7)
+    assert measure.take_turns({"A": clock.spender("A", 1e-4)}, 3, turn=1, most=7)["A"].shape == (3, 7)
+
+
+def test_a_contestant_may_tell_its_own_seconds():
+    seconds = measure.take_turns({"A": lambda: (1, 2), "BB": lambda: (3, 4)}, 5, calls=2, clock=lambda function: function())
+    assert seconds["A"].shape == (5, 2, 2) and seconds["BB"][4, 1].tolist() == [3, 4]
 
 
 def test_whoever_is_too_slow_leaves_after_a_whole_turn(monkeypatch):
@@ -88,6 +110,47 @@ def test_whoever_is_too_slow_leaves_after_a_whole_turn(monkeypatch):
     both = {"A": clock.spender("A", 0.01), "B": clock.spender("B", 5.0)}
     seconds = measure.take_turns(both, rounds=4, patience=1.0)
     assert (len(seconds["A"]), len(seconds["B"])) == (4, 1)
+
+
+TRUE = {"light": 1.0, "heavy": 8.0, "middle": 1.5, "again": 1.0}
+
+
+@pytest.mark.parametrize("names", [*itertools.permutations(TRUE)], ids=" ".join)
+def test_the_true_ratios_are_found_in_any_order_of_contestants(names, monkeypatch):
+    """The heavy one leaves the caches in such a state that the next call of another contestant takes four times as long.
+
+    A rotation, in which each keeps its predecessor, gives the one after the heavy one four times its time.
+    """
+    clock, last = Clock(monkeypatch), [None]
+    random = np.random.default_rng(1)
+
+    def contestant(name):
+        def call():
+            after = 4.0 if last[0] == "heavy" and name != "heavy" else 1.0
+            clock.now += TRUE[name] * after * random.lognormal(0, 0.02)
+            last[0] = name
+        return call
+
+    seconds = measure.take_turns({name: contestant(name) for name in names}, rounds=24)
+    for name, true in TRUE.items():
+        found = paired_ratio(seconds[name], seconds["light"])
+        assert found.value == pytest.approx(true, rel=0.03) and found.high / found.low < 1.06
+
+
+@pytest.mark.parametrize("names", [*itertools.permutations(TRUE)], ids=" ".join)
+def test_an_after_effect_that_lasts_is_over_at_the_median_call_of_a_turn(names, monkeypatch):
+    """Here it halves with each call."""
+    clock, left = Clock(monkeypatch), [0.0]
+
+    def contestant(name):
+        def call():
+            clock.now += TRUE[name] * (1 + (left[0] if name != "heavy" else 0))
+            left[0] = 3.0 if name == "heavy" else left[0] / 2
+        return call
+
+    seconds = measure.take_turns({name: contestant(name) for name in names}, rounds=12, calls=11)
+    for name, true in TRUE.items():
+        assert paired_ratio(seconds[name], seconds["light"]).value == pytest.approx(true, rel=0.05)
 
 
 def test_quiet_is_waited_for_but_not_for_ever(monkeypatch):
@@ -109,40 +172,56 @@ def noisy(ratio, rounds=60, seed=1):
 
 @pytest.mark.parametrize("ratio", [0.5, 1, 1.3, 20])
 def test_the_interval_holds_the_true_ratio(ratio):
-    found = ratio_of_medians(*noisy(ratio))
-    assert found.low <= ratio <= found.high and found.low <= found.value <= found.high
-    assert found.high / found.low < 1.3
+    found = paired_ratio(*noisy(ratio))
+    assert found.low <= ratio <= found.high and found.low < found.value < found.high
+    assert found.high / found.low < 1.1
 
 
-def test_the_interval_misses_the_true_ratio_about_once_in_twenty():
+@pytest.mark.parametrize("rounds", [4, 15, 60])
+def test_the_interval_misses_the_true_ratio_about_once_in_twenty(rounds):
     misses = 0
-    for seed in range(100):
-        found = ratio_of_medians(*noisy(1, seed=seed), draws=300)
+    for seed in range(400):
+        found = paired_ratio(*noisy(1, rounds, seed))
         misses += not found.low <= 1 <= found.high
-    assert misses <= 12
+    assert 5 <= misses <= 35
 
 
 def test_equal_times_have_the_ratio_1_without_doubt():
     times = np.array([1.0, 2.0, 5.0])
-    assert ratio_of_medians(times, times) == Ratio(1, 1, 1)
+    assert paired_ratio(times, times) == Ratio(1, 1, 1)
 
 
-def test_several_calls_of_a_round_are_drawn_together():
+def test_a_slow_spell_of_both_widens_nothing():
     a, b = noisy(1.3)
-    assert ratio_of_medians(a[:, None], b[:, None]) == ratio_of_medians(a, b)
-    # The same times ten times over tell no more than once.
-    assert ratio_of_medians(np.repeat(a[:, None], 10, axis=1), b[:, None]) == ratio_of_medians(a, b)
+    spell = np.where(np.arange(60) % 7 == 0, 50.0, 1.0)
+    assert paired_ratio(a * spell, b * spell).high == pytest.approx(paired_ratio(a, b).high)
+
+
+def test_the_calls_of_a_round_count_as_one():
+    a, b = noisy(1.3)
+    assert paired_ratio(a[:, None], b[:, None]) == paired_ratio(a, b)
+    assert paired_ratio(np.repeat(a[:, None], 10, axis=1), b[:, None]) == paired_ratio(a, b)
 
 
 def test_only_rounds_that_both_took_part_in_count():
     a, b = noisy(1.3)
-    assert ratio_of_medians(a, b[:20]) == ratio_of_medians(a[:20], b[:20]) == ratio_of_medians(a[:20], b)
+    assert paired_ratio(a, b[:20]) == paired_ratio(a[:20], b[:20]) == paired_ratio(a[:20], b)
 
 
-def test_an_outlier_moves_nothing():
+def test_outliers_move_nothing():
     a, b = noisy(1.3)
-    a[3] = 1e6
-    assert ratio_of_medians(a, b).value == pytest.approx(1.3, rel=0.1)
+    a[3:9], b[20:28] = 1e6, 1e6
+    assert paired_ratio(a, b).value == pytest.approx(1.3, rel=0.1) and paired_ratio(a, b).high < 1.4
+
+
+def test_a_single_round_has_no_interval():
+    assert paired_ratio(np.array([3.0]), np.array([2.0])) == Ratio(pytest.approx(1.5), 0, np.inf)
+
+
+@pytest.mark.parametrize(("freedom", "wanted"), [(1, 12.7062), (2, 4.30265), (4, 2.77645), (5, 2.57058), (7, 2.36462),
+                                                 (20, 2.08596), (1000, 1.96234)])
+def test_students_t_is_that_of_the_tables(freedom, wanted):
+    assert measure.student(freedom) == pytest.approx(wanted, rel=1e-3)
 
 
 @pytest.mark.parametrize(("ratio", "words"), [
