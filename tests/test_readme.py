@@ -1,13 +1,20 @@
 """What the README promises, run."""
 
+import inspect
+import itertools
 import re
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
+import tiny
 
 import isbe_np as isbe
+from isbe_np.heads import routes
+from isbe_np.studies.compare import compare
 
+PACKAGE = Path(isbe.__file__).parent
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
@@ -18,6 +25,26 @@ def test_the_sample_does_what_it_says(capsys, monkeypatch):
     exec(sample, names)
     assert float(capsys.readouterr().out) < 1e-7
     assert names["history"].accuracy[-1] > 0.9
+    error = re.search(r"error = head.backward.*# (\(softmax - target\) / 5)", README)[1]
+    values = {"softmax": names["soft"], "target": np.eye(10)[names["data"].y_test[:5]]}
+    np.testing.assert_allclose(names["error"], eval(error, values), atol=1e-7)
+
+
+def test_the_way_from_compare_to_the_difference_is_the_one_taken(monkeypatch):
+    told = re.search(r"From `isbe compare` to the line.*?`(\w+)`\.", README, re.S)
+    files, kernel, taken = re.findall(r"`(\w+/\w+\.py)`", told[0]), told[1], []
+    subtract = getattr(routes.kernels, kernel)
+
+    def noting(*given):
+        taken.append([Path(frame.filename).relative_to(PACKAGE).as_posix() for frame in reversed(inspect.stack()[1:])
+                      if PACKAGE in Path(frame.filename).parents])
+        return subtract(*given)
+
+    monkeypatch.setattr(routes.kernels, kernel, noting)
+    tiny.study(monkeypatch)
+    compare(tiny.dataset(), "tiny", epochs=1, batch_size=6, rounds=2, progress=False)
+    way = [name for name, _ in itertools.groupby(taken[0])]
+    assert way == files[:-1] and subtract.__code__.co_filename.endswith(files[-1])
 
 
 def test_every_place_it_names_is_there():
