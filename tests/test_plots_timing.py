@@ -18,7 +18,7 @@ def study(networks=("n0", "n1"), batches=(1, 4, 16), noise=0.0):
 
     def rounds(part, name):
         factor = 2 if part == "backward" else 1  # saves half as much of the step as of its part
-        return (1e-3 / (1 - SAVED.get(name, 0) * factor / 2) * (1 + noise * random.normal(size=6))).tolist()
+        return (1e-3 / (1 - SAVED.get(name, 0) * factor / 2) * np.exp(noise * random.normal(size=6))).tolist()
     cells = [Timed(network, batch, 1, {part: {name: rounds(part, name) for name in CONTESTANTS} for part in PARTS})
              for network in networks for batch in batches]
     return TimingStudy([1, 28, 28], [2, 6], 1.0, 2, 0, cells, {})

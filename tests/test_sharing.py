@@ -14,6 +14,9 @@ import tiny
 import isbe_np as isbe
 from isbe_np.kernels import threads
 
+# So wide that all threads run a kernel; without the compiler so few numbers that it does not take minutes.
+WIDE, CALLS = (9, 2) if threads.SETTINGS.DISABLE_JIT else (2000, 50)
+
 
 class Pause(isbe.Layer):
     """The identity. Its first forward pass says that it has begun, and waits until it may go on."""
@@ -89,16 +92,15 @@ def test_a_call_waits_for_the_call_of_another_thread(second, random, tmp_path):
         np.testing.assert_allclose(other[0], wanted[second == "forward"], rtol=1e-12)
 
 
-@pytest.mark.parametrize("kernels", ["serial", "parallel"])
-def test_forward_passes_of_four_threads_are_those_of_one(kernels, random):
+@pytest.mark.parametrize("width", [8, WIDE])
+def test_forward_passes_of_four_threads_are_those_of_one(width, random):
     """Every kernel lets go of Python's lock, so that without another lock the threads really mix."""
-    width = 8 if kernels == "serial" else 2000
     net = isbe.Sequential((width,), isbe.Dense(20), isbe.ReLU(), isbe.Dense(3))
     batches = random.normal(size=(4, 32, width)).astype(np.float32)
     wanted = [net.forward(batch) for batch in batches]
 
     def wrong(k):
-        return sum(not np.array_equal(net.forward(batches[k]), wanted[k]) for _ in range(50))
+        return sum(not np.array_equal(net.forward(batches[k]), wanted[k]) for _ in range(CALLS))
 
     running = [in_thread(lambda k=k: wrong(k)) for k in range(4)]
     for thread, _ in running:
@@ -258,8 +260,8 @@ def test_copies_are_used_by_themselves(copied, random):
 @pytest.mark.parametrize("used", ["a network", "a network in use", "a head"])
 def test_a_forked_child_is_told_to_spawn(used, random):
     """GNU's OpenMP would end the child without a word. The lock of a network that was held while forking holds nobody up."""
-    net, head = isbe.Sequential((2000,), isbe.Dense(20)), isbe.Head()
-    x = random.normal(size=(32, 2000)).astype(np.float32)
+    net, head = isbe.Sequential((WIDE,), isbe.Dense(20)), isbe.Head()
+    x = random.normal(size=(32, WIDE)).astype(np.float32)
     run = (lambda: head.forward(x)) if used == "a head" else lambda: net.forward(x)
     scores = run()
     held, done = threading.Event(), threading.Event()

@@ -52,7 +52,8 @@ _forked = False
 def _after_fork() -> None:
     """In a forked child: GNU's OpenMP ends a process that enters it after a fork, and a pool's parent then waits for ever."""
     global _forked
-    _forked = bool(getattr(parallel, "_is_initialized", _layer.cache_info().currsize)) and numba.threading_layer() == "omp"
+    started = not SETTINGS.DISABLE_JIT and getattr(parallel, "_is_initialized", _layer.cache_info().currsize)
+    _forked = bool(started) and numba.threading_layer() == "omp"
 
 
 if hasattr(os, "register_at_fork"):

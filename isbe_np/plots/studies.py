@@ -157,11 +157,12 @@ def times_figure(seconds: dict[str, np.ndarray], title: str = "") -> Figure:
         every = np.ravel(times) * factor
         spread = np.linspace(-0.26, 0.26, every.size) if every.size > 1 else np.zeros(1)
         ax.plot(every, k + spread, ".", color="#999999", ms=2.5, zorder=1)
-        arms = [[max(0.0, m.value - m.low) * factor], [max(0.0, m.high - m.value) * factor]]
+        arms = [[(m.value - m.low) * factor], [(m.high - m.value) * factor]] if len(times) > 1 else None
         ax.errorbar(m.value * factor, k, xerr=arms, fmt=marker, color=colour, ms=8, capsize=6, lw=2.2, zorder=2)
     ax.set(yticks=range(len(seconds)), yticklabels=list(seconds), ylim=(len(seconds) - 0.5, -0.5), ylabel="what was timed",
            xlabel=f"time of a call, {unit}: typical, with 95 % interval; dots: every call", title=title)
     # a few calls that waited for the machine would press all others into a corner
-    ax.set_xlim(0, 1.15 * factor * max(*(np.percentile(t, 97) for t in seconds.values()), *(m.high for m in typical)))
+    highest = [m.high for m in typical if m.high < np.inf] + [np.percentile(times, 97) for times in seconds.values()]
+    ax.set_xlim(0, 1.15 * factor * max(highest))
     ax.grid(axis="x", alpha=0.3)
     return figure

@@ -47,7 +47,7 @@ def orders(count: int, rounds: int, seed: int = 0) -> list[list[int]]:
     """In which order `count` contestants take their turns in each round: at random, and balanced.
 
     Each comes equally often at each place and after each other one, once in `count` rounds, or twice in 2 `count` where the
-    count is odd (Williams 1949). Who is who, and which round comes first, is drawn anew for each such block.
+    count is odd (Williams 1949). Who is who is drawn anew for each such block.
     """
     zigzag = [0, *(k for pair in zip(range(1, count), range(count - 1, 0, -1), strict=True) for k in pair)][:count]
     block = [[(k + shift) % count for k in zigzag] for shift in range(count)]
@@ -55,8 +55,8 @@ def orders(count: int, rounds: int, seed: int = 0) -> list[list[int]]:
         block += [row[::-1] for row in block]
     random, found = np.random.default_rng(seed), []
     while len(found) < rounds:
-        names, rows = random.permutation(count), random.permutation(len(block))
-        found += [[int(names[k]) for k in block[row]] for row in rows]
+        names = random.permutation(count).tolist()
+        found += [[names[k] for k in row] for row in block]
     return found[:rounds]
 
 

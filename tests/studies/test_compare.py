@@ -59,7 +59,8 @@ def test_the_dictionary_is_json_and_lacks_nothing():
 def test_conclusions_speak_of_each_part():
     words = study().conclusions()
     for part, beginning in zip(words, ["The routes agree: ", "The explicit Jacobian takes the head ",
-                                       "Against the fused route", "In a whole training step of tiny (batch 6): ",
+                                       "Against the fused route", "In one pass over the scores, `head.error`, at 6 classes: ",
+                                       "In a whole training step of tiny (batch 6): ", "The control times isbe a second time",
                                        "Trained by isbe and by fused", "All of this is one machine"], strict=True):
         assert part.startswith(beginning) and part.endswith(".")
 
