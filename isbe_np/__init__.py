@@ -8,6 +8,9 @@
     history = isbe.train(net, head, data, epochs=3)
 """
 
+from isbe_np import search_path  # noqa: F401  before anything is imported that the working folder could replace
+
+# isort: split
 import logging
 
 from isbe_np import datasets, networks

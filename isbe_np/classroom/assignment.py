@@ -7,6 +7,7 @@ instructor's own and are run by the grader; submissions never are.
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from isbe_np.checks import nearest
+from isbe_np.classroom.apart import passes_through
 from isbe_np.classroom.reach import MODULES
 from isbe_np.classroom.sandbox import Limits
+from isbe_np.classroom.source import SourceError, python_text
 
+PLACE = Path(__file__).resolve().parents[2] / "tutorials" / "assignments"  # beside the package, in a checkout
+ABSENT = (f"This isbe_np is installed without its assignments, which a checkout of the project holds: {PLACE} is not there. "
+          "Write a folder of that checkout, such as ./tutorials/assignments/a1, or install the checkout with pip install -e.")
 Cases = Callable[[np.random.Generator], Sequence[tuple]]
 
 
@@ -122,13 +128,22 @@ def generator(seed: int, task: Task, check: Check | Race) -> np.random.Generator
     return np.random.default_rng([seed, *f"{task.number} {name}".encode()])
 
 
+def names_of(folder: Path) -> tuple[str, str, str]:
+    """The names of the three files in an assignment's folder."""
+    return f"{folder.name}.py", "handout.md", "checks.py"
+
+
 def read_files(folder: Path) -> dict[str, str]:
-    """The three files of the assignment in `folder`, by name, as text; AssignmentError where one is missing."""
-    names = (f"{folder.name}.py", "handout.md", "checks.py")
+    """The three files of the assignment in `folder`, by name, as text. AssignmentError where one is missing or unreadable."""
+    names = names_of(folder)
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise AssignmentError(f"An assignment's folder holds {', '.join(names)}; {folder} lacks {', '.join(missing)}.")
-    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
+    try:
+        return {name: python_text((folder / name).read_bytes(), name) if name.endswith(".py")
+                else (folder / name).read_text(encoding="utf-8-sig") for name in names}
+    except (SourceError, UnicodeDecodeError) as fault:
+        raise AssignmentError(f"The assignment in {folder} cannot be read: {fault}") from fault
 
 
 def from_files(name: str, files: dict[str, str]) -> Assignment:
@@ -160,23 +175,33 @@ def _module(file: str, text: str) -> types.ModuleType:
     return module
 
 
-def places() -> list[Path]:
-    """Where assignments are looked for: this folder's ``tutorials/assignments``, then the one beside the package."""
-    return [place / "tutorials" / "assignments" for place in (Path.cwd(), Path(__file__).resolve().parents[2])]
+def find(name: str | Path, submissions: Path | None = None) -> Assignment:
+    """The assignment of that name beside the package, or the one in a folder: a Path, or text with a separator in it.
 
-
-def find(name: str | Path) -> Assignment:
-    """The assignment called `name` in `places`, or the one in the folder `name`; ValueError that lists what there is."""
-    for folder in (Path(name), *(place / name for place in places())):
-        if (folder / "checks.py").is_file():
-            return from_files(folder.resolve().name, read_files(folder.resolve()))
+    No bare name leads to the working folder, where a student's own ``a1`` could lie and would be run as your program. For the
+    same reason a folder must be apart from `submissions`. ValueError that says what there is, or what to write.
+    """
+    if isinstance(name, Path) or name in (os.curdir, os.pardir) or {os.sep, os.altsep} & set(name):
+        return _in_folder(Path(name).expanduser(), submissions)
     known = {folder.name: folder for folder in available()}
-    if not known:
-        raise ValueError(f"An assignment is expected, by name or as its folder; got {str(name)!r}, and there is none in "
-                         f"{' or '.join(map(str, dict.fromkeys(places())))}. Name the folder, or run this in "
-                         "a checkout of the project.")
-    raise ValueError(f"{name} is no folder of an assignment, with a checks.py in it. "
-                     + _why_not("The name of an assignment", str(name), tuple(known)))
+    if name in known:
+        return from_files(name, read_files(known[name]))
+    why = _why_not("The name of an assignment", name, tuple(known)) if known else f"There is no assignment {name!r}. {ABSENT}"
+    raise ValueError(f"{why} A folder is written with a separator, such as {os.path.join(os.curdir, name)}.")
+
+
+def _in_folder(folder: Path, submissions: Path | None) -> Assignment:
+    names = names_of(folder.resolve())
+    own = folder / names[0]  # an instructor may grade the solution itself
+    if submissions is not None and not (submissions.is_file() and own.is_file() and own.samefile(submissions)):
+        inside = any(passes_through(folder / file, submissions) for file in names)
+        if inside or passes_through(submissions, folder):
+            how = "lies inside SUBMISSIONS or is reached through it" if inside else "contains SUBMISSIONS"
+            raise ValueError(f"The assignment {folder} {how} ({submissions}): its checks.py would run as your program, and a "
+                             "student could have written it. Keep assignments and submissions in separate folders.")
+    if not (folder / "checks.py").is_file():
+        raise ValueError(f"{folder} is no folder of an assignment, with a checks.py in it. Name another.")
+    return from_files(folder.resolve().name, read_files(folder.resolve()))
 
 
 def _why_not(who: str, given: str, valid: tuple[str, ...]) -> str:
@@ -187,7 +212,5 @@ def _why_not(who: str, given: str, valid: tuple[str, ...]) -> str:
 
 
 def available() -> list[Path]:
-    """The folders of the assignments in `places`, by name; the first place wins."""
-    found = {folder.name: folder for place in reversed(places()) if place.is_dir()
-             for folder in place.iterdir() if (folder / "checks.py").is_file()}
-    return [found[name] for name in sorted(found)]
+    """The folders of the assignments beside the package, by name."""
+    return sorted(folder for folder in PLACE.iterdir() if (folder / "checks.py").is_file()) if PLACE.is_dir() else []

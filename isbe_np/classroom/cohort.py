@@ -19,6 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from isbe_np.classroom import feedback
+from isbe_np.classroom.apart import refuse_inside
 from isbe_np.classroom.assignment import Assignment, from_files
 from isbe_np.classroom.grading import Report, Settings, empty_report, grade_source
 from isbe_np.classroom.submissions import Submission, collect
@@ -37,10 +38,9 @@ def grade(assignment: Assignment, place: Path, out: Path, seed: int | None = Non
     `concurrent.futures.Executor` or what opens one (default: two spawned processes). After Ctrl-C what is done is written, and
     KeyboardInterrupt raised.
     """
-    place, out = Path(place), Path(out).resolve()
-    if place.is_dir() and (out == place.resolve() or place.resolve() in out.parents):
-        raise ValueError(f"--out expects a folder outside of the submissions, or it could be taken for one; got {out}. Name "
-                         "another.")
+    place, out = Path(place), Path(out)
+    refuse_inside(out, place)
+    out = out.resolve()
     submissions = collect(place, assignment.name, for_gradescope)
     (out / "feedback").mkdir(parents=True, exist_ok=True)
     settings = Settings(_seed(out, assignment, seed), seconds=seconds, limits=limits)

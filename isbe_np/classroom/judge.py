@@ -31,7 +31,8 @@ def _compare_one(name: str, want: np.ndarray, have: np.ndarray, tolerance: float
         return f"{name} has shape {_shape(have)} where {_shape(want)} is expected."
     if same_dtype and have.dtype != want.dtype:
         return f"{name} is of dtype {have.dtype} where {want.dtype} is expected."
-    want, have = want.astype(np.float64), have.astype(np.float64)
+    wanted, dtype = want.dtype, have.dtype
+    want, have = want.astype(np.float64), have.astype(np.float64)  # before any difference, which small integers would wrap
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(have - want)
         largest = float(np.max(np.abs(want), initial=0.0, where=np.isfinite(want)))
@@ -45,7 +46,22 @@ def _compare_one(name: str, want: np.ndarray, have: np.ndarray, tolerance: float
     far = f"off by {gap[at]:.2g}, allowed {tolerance * scale:.2g}" if np.isfinite(gap[at]) else "not comparable"
     wrong = int((~right).sum())
     many = f"; {wrong:,} of {want.size:,} elements are wrong" if want.size > 1 else ""
-    return f"{name}{where}: expected {number(want[at])}, got {number(have[at])} ({far}){many}."
+    holds = _holds(dtype, want, at, gap[at] <= 100 * scale * (np.finfo(dtype).eps if dtype.kind == "f" else 0), wanted)
+    remark = f" It is of dtype {dtype}, which holds {holds}, where {wanted} is expected." if holds else ""
+    return f"{name}{where}: expected {number(want[at])}, got {number(have[at])} ({far}){many}.{remark}"
+
+
+def _holds(dtype: np.dtype, want: np.ndarray, at: tuple, rounded: bool, wanted: np.dtype) -> str:
+    """What the dtype of an answer holds, where that alone makes the answer at `at` wrong; otherwise empty."""
+    if dtype.kind == "f":
+        coarse = wanted.kind == "f" and np.finfo(dtype).eps > np.finfo(wanted).eps
+        return f"{np.finfo(dtype).precision} digits" if coarse and rounded else ""
+    if not np.isfinite(want[at]) or want[at] != np.round(want[at]):
+        return "True and False only" if dtype.kind == "b" else "whole numbers only"
+    least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if least <= int(want[at]) <= most:
+        return ""
+    return "True and False only" if dtype.kind == "b" else f"whole numbers from {least:,} to {most:,} only"
 
 
 def number(value: float) -> str:

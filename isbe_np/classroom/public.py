@@ -12,7 +12,7 @@ import numpy as np
 from isbe_np.classroom import judge
 from isbe_np.classroom.assignment import Assignment, AssignmentError, Check, Task, generator
 from isbe_np.classroom.sandbox import Limits
-from isbe_np.classroom.wire import Formula, pack_arguments
+from isbe_np.classroom.wire import Formula, NotNumbers, pack_arguments, pack_result, unpack
 
 PUBLIC_SEED = 1
 
@@ -74,9 +74,10 @@ def verify(test_file: str, number: str, check_name: str) -> None:
     for arguments in check.cases(np.random.default_rng(0)):
         expected = assignment.expected(task, check, arguments)
         result = function(*copy.deepcopy(arguments))
-        got = list(result) if isinstance(result, (tuple, list)) else [result]
-        if any(value is None for value in got):
-            raise AssertionError(f"{task.function} returned None. Is a return missing?")
+        try:
+            got = unpack(pack_result(result))  # as the grader gets it
+        except NotNumbers as wrong:
+            raise AssertionError(f"{task.function}({judge.shown(arguments)}): {wrong}") from None
         fault = judge.compare(expected, got, check.tolerance, check.same_dtype, task.returns)
         if fault:
             raise AssertionError(f"{task.function}({judge.shown(arguments)}): {fault} Hint: {check.hint}")

@@ -29,7 +29,6 @@ def main() -> None:
         pass
     sys.path[:] = given["path"]
     sys.dont_write_bytecode = True
-    import numpy as np
     wire, walls = (importlib.import_module(name) for name in ("wire", "walls"))
     sys.path.remove(given["here"])
     for name in ("wire", "walls", "calls"):
@@ -48,11 +47,9 @@ def main() -> None:
     while len(head := calls.read(wire.HEAD.size)) == wire.HEAD.size:
         arguments = wire.unpack_arguments(calls.read(wire.HEAD.unpack(head)[1]))
         try:
-            result = function(*arguments)
-            values = result if isinstance(result, (tuple, list)) else (result,)
-            if any(value is None for value in values):
-                raise TypeError("the function returned None where an array or a number is expected: is a return missing?")
-            body = wire.frame(b"A", wire.pack([v if isinstance(v, (int, float, bool)) else np.asarray(v) for v in values]))
+            body = wire.frame(b"A", wire.pack_result(function(*arguments)))
+        except wire.NotNumbers as fault:
+            body = wire.frame(b"E", str(fault)[:LONGEST].encode("utf-8", "replace"))
         except BaseException as fault:
             body = wire.frame(b"E", _told(fault, given["file"]))
         answers.write(body)
@@ -115,7 +112,7 @@ def _load(source: str, file: str, name: str):
     module = types.ModuleType(file.removesuffix(".py"))
     module.__file__ = file
     sys.modules[module.__name__] = module
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    linecache.cache[file] = (len(source), None, [f"{line}\n" for line in source.split("\n")], file)  # a form feed ends no line
     exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
     if not hasattr(module, name):
         raise AttributeError(f"{file} has no function {name}. Was it renamed or removed?")

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isbe_np.classroom.safe import file_name, line
+from isbe_np.classroom.source import HEAD, SourceError, other_kind, python_text
 
 LARGEST = 256 * 1024  # bytes of a submission
+NOTEBOOK = ".ipynb"
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ def collect(place: Path, name: str, single: bool = False) -> list[Submission]:
 
     A file is one submission, and so is a folder whose one Python file but tests is ``NAME.py``. Any other folder holds one for
     each of its Python files, called as the student, and one for each of its folders, called so, with ``NAME.py`` or a single
-    Python file in it. Hidden files and files of other kinds are passed over. Symbolic links are never followed: they could lead
-    to anyone's work. `single`: all that is there is one student's.
+    Python file in it. A notebook without a Python file of its name gets a sentence that says what to hand in. Hidden files and
+    files of other kinds are passed over. Symbolic links are never followed: they could lead to anyone's work. `single`: all
+    that is there is one student's.
     """
     place = Path(place)
     try:
@@ -50,7 +53,7 @@ def collect(place: Path, name: str, single: bool = False) -> list[Submission]:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             found.append(_in_folder(path, name, taken))
-        elif entry.name.endswith(".py"):
+        elif entry.name.endswith(".py") or _lone_notebook(path):
             found.append(_read(_student(path), path, taken))
         elif entry.is_symlink() and path.is_dir():
             found.append(_without(entry.name, path, taken, _refused(path, "a symbolic link")))
@@ -61,7 +64,12 @@ def collect(place: Path, name: str, single: bool = False) -> list[Submission]:
 
 
 def _student(path: Path) -> str:
-    return path.name.removesuffix(".py")
+    return path.name.removesuffix(".py").removesuffix(NOTEBOOK)
+
+
+def _lone_notebook(path: Path) -> bool:
+    """Whether it is a notebook that was not exported as a Python file beside it."""
+    return path.name.endswith(NOTEBOOK) and not os.path.lexists(path.with_suffix(".py"))
 
 
 def _shown(student: str) -> str:
@@ -84,8 +92,11 @@ def _in_folder(folder: Path, name: str, taken: set[str]) -> Submission:
         return _read(folder.name, named, taken)
     try:
         files = sorted(path for path in folder.glob("*.py") if not path.name.startswith((".", "test_")))
+        notebooks = sorted(path for path in folder.glob(f"*{NOTEBOOK}") if not path.name.startswith("."))
     except OSError as fault:
         return _without(folder.name, folder, taken, f"The folder cannot be read ({fault.strerror}).")
+    if not files and notebooks:
+        return _read(folder.name, notebooks[0], taken)
     if len(files) != 1:
         what = "no Python file" if not files else f"{len(files)} Python files"
         return _without(folder.name, folder, taken, f"The folder holds {what} and no {name}.py. Hand in {name}.py.")
@@ -118,9 +129,10 @@ def _read(student: str, path: Path, taken: set[str]) -> Submission:
         return refuse(f"{line(path.name)} is no ordinary file. Hand in a Python file.")
     with os.fdopen(descriptor, "rb") as file:
         if kind.st_size > LARGEST:
-            return refuse(f"{line(path.name)} has {kind.st_size:,} bytes; at most {LARGEST:,} are read. Hand in code alone.")
-        data = file.read(LARGEST + 1)
+            large = f"{line(path.name)} has {kind.st_size:,} bytes; at most {LARGEST:,} are read. Hand in code alone."
+            return refuse(other_kind(file.read(HEAD), path.name) or large)
+        data = file.read(LARGEST)
     try:
-        return Submission(_shown(student), key, path, data[:LARGEST].decode("utf-8-sig"))
-    except UnicodeDecodeError as fault:
-        return refuse(f"{line(path.name)} is not UTF-8 text (byte {fault.start:,}). Save it as UTF-8.")
+        return Submission(_shown(student), key, path, python_text(data, path.name))
+    except SourceError as fault:
+        return refuse(str(fault))

@@ -8,16 +8,21 @@ length of the bytes must be what dtype and shape say before an array is made.
 import json
 import math
 import struct
+from functools import cached_property
 
 import numpy as np
 
 HEAD = struct.Struct("<cQ")
-DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
+DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
 MOST_AXES, MOST_NUMBERS = 8, 2**40
 
 
 class WireError(ValueError):
     """What came is not what this protocol says."""
+
+
+class NotNumbers(TypeError):
+    """A function returned what is no array of numbers; the sentence says what it is and what to do."""
 
 
 def frame(kind: bytes, body: bytes) -> bytes:
@@ -36,6 +41,31 @@ def pack(values) -> bytes:
         parts.append(struct.pack(f"<BBB{array.ndim}Q", number, DTYPES.index(array.dtype.name), array.ndim, *array.shape))
         parts.append(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return b"".join(parts)
+
+
+def pack_result(result) -> bytes:
+    """What a function returned, as bytes: one array or number, or several in a tuple or list. NotNumbers for anything else."""
+    values = result if isinstance(result, (tuple, list)) else (result,)
+    return pack([_numbers(value, f"result {k + 1}" if len(values) > 1 else "the result") for k, value in enumerate(values)])
+
+
+def _numbers(value, name: str):
+    """`value` as an array or a Python number that `pack` takes."""
+    if value is None:
+        raise NotNumbers("the function returned None where an array or a number is expected: is a return missing?")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise NotNumbers(f"{name} is a masked array with masked elements. Return a plain array, as .filled(0) makes one.")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise NotNumbers(f"{name} is a {type(value).__name__} whose rows differ in length. Return an array.") from None
+    if array.dtype.kind == "c":
+        raise NotNumbers(f"{name} is of dtype {array.dtype} where real numbers are expected. Return the real part, .real.")
+    if array.dtype.name not in DTYPES:
+        what = f"dtype {array.dtype}" if isinstance(value, np.ndarray) else f"type {type(value).__name__}"
+        raise NotNumbers(f"{name} is of {what} where numbers are expected: integers of at most 64 bits, floats of at most 64 "
+                         "bits, or True and False. Convert it with np.asarray(result, dtype=np.float64).")
+    return value if isinstance(value, (int, float, bool)) else array
 
 
 def unpack(body: bytes) -> list:
@@ -94,7 +124,12 @@ class Formula:
 
     def __init__(self, variable: str, text: str, **values):
         self.variable, self.text, self.values = variable, text, values
-        self.function = eval(f"lambda {variable}: {text}", {"np": np, **values})
+        self._code = compile(f"lambda {variable}: {text}", "<formula>", "eval", dont_inherit=True)
+
+    @cached_property
+    def function(self):
+        """The formula as a function. Text from a file is run only here, and so only where the function is asked for."""
+        return eval(self._code, {"np": np, **self.values})
 
     def __call__(self, x):
         """The formula's value at x."""

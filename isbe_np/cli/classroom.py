@@ -12,7 +12,8 @@ def add(commands) -> None:
     """Add these commands to the parser."""
     assignment = commands.add_parser("assignment", help="for instructors: list, show, release or package assignments")
     assignment.add_argument("action", choices=["list", "show", "release", "autograder"])
-    assignment.add_argument("name", nargs="?", help="a name that list tells, or the folder of an assignment of your own")
+    assignment.add_argument("name", nargs="?", help="a name that list tells, or the folder of an assignment of your own, "
+                            "written with a separator: ./mine")
     assignment.add_argument("target", nargs="?", type=Path, metavar="OUT", help="release: the students' folder, new or empty; "
                             "autograder: the zip file for Gradescope")
     add_json(assignment, _assignment)
@@ -24,7 +25,7 @@ def add(commands) -> None:
     add_json(check, _check)
 
     grade = commands.add_parser("grade", help="for instructors: grade a submission, or a folder of hundreds")
-    grade.add_argument("name", help="the assignment's name, or its folder")
+    grade.add_argument("name", help="the assignment's name, or its folder, written with a separator: ./mine")
     grade.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="a file, or a folder of files or of folders")
     grade.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for feedback, grades.csv and index.html")
     grade.add_argument("--workers", type=count, default=2, metavar="N", help="processes that grade side by side (%(default)s)")
@@ -36,6 +37,7 @@ def add(commands) -> None:
     grade.add_argument("--total", type=float, default=300.0, metavar="S", help="seconds for one submission (%(default)s)")
     grade.add_argument("--gradescope", action="store_true", help="also write DIR/results.json, for a single submission")
     add_json(grade, _grade)
+    grade.set_defaults(check=_outside)
 
 
 def _assignment(given) -> int:
@@ -45,6 +47,8 @@ def _assignment(given) -> int:
         if given.name is not None:
             raise ValueError(f"list shows every assignment and takes no name; got {given.name!r}. Leave it out.")
         known = [assignment.find(folder) for folder in assignment.available()]
+        if not known:
+            raise ValueError(assignment.ABSENT)
         print(table(("name", "title", "tasks", "points"), [(a.name, a.title, len(a.tasks), f"{a.points:g}") for a in known],
                     left=2))
         write_json(given, {a.name: {"title": a.title, "tasks": list(a.numbers), "points": a.points} for a in known})
@@ -91,6 +95,12 @@ def _check(given) -> int:
     return 0 if report.score == report.points else WENT_WRONG
 
 
+def _outside(given) -> None:
+    """Before the folder for results is made, which would be one more submission."""
+    from isbe_np.classroom.apart import refuse_inside
+    refuse_inside(given.out, given.submissions)
+
+
 def _grade(given) -> int:
     from isbe_np import executors
     from isbe_np.classroom.assignment import find
@@ -101,7 +111,8 @@ def _grade(given) -> int:
         if not value > 0:
             raise ValueError(f"A limit expects a number above 0; got {value} for {name}.")
     workers = executors.dask(given.dask) if given.dask else executors.local(given.workers)
-    done = grade(find(given.name), given.submissions, given.out, given.seed, limits, given.total, workers, given.gradescope)
+    assignment = find(given.name, given.submissions)
+    done = grade(assignment, given.submissions, given.out, given.seed, limits, given.total, workers, given.gradescope)
     scores = [report.score for _, report in done]
     report = done[0][1]
     print(f"{report.assignment}: {len(done)} submission{'s' if len(done) > 1 else ''}, mean {sum(scores) / len(scores):.2f} of "

@@ -54,6 +54,8 @@ def add_json(parser, run) -> None:
 def check_outputs(given) -> None:
     """Refuse, before anything runs, a folder or file that could not be written at the end."""
     out, file = getattr(given, "out", None), given.json
+    if hasattr(given, "check"):
+        given.check(given)
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)

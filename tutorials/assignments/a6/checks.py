@@ -67,6 +67,8 @@ def all_or_none(random):
 def right_share(arguments, got):
     """The accuracy by itself, whatever else is returned."""
     scores, labels, _ = arguments
+    if not got or np.size(got[0]) != 1:
+        return f"The accuracy, which is the first result, is one number; got {_described(got[:1])}."
     expected = np.mean(scores.argmax(axis=1) == labels)
     value = float(np.asarray(got[0]).reshape(()))
     fault = f"The accuracy, which is the first result: expected {expected:.6g}, got {value:.6g}."
