@@ -15,7 +15,7 @@ def passes_through(path: Path, place: Path) -> bool:
         wanted = os.stat(place)
     except OSError:
         return False  # there is no such place to pass through
-    return any(_is(found, wanted) for found in _way(path))
+    return any(_is(folder, wanted) for found in _way(path) for folder in (found, *found.parents))
 
 
 def refuse_inside(out: Path, submissions: Path) -> None:
@@ -33,20 +33,19 @@ def _is(path: Path, wanted: os.stat_result) -> bool:
 
 
 def _way(path: Path) -> list[Path]:
-    """Each folder, link and file that the system meets on its way to `path`, as it reads ``..`` and links."""
+    """The links that the system follows to `path`, and the place where they end, each without a link above it."""
     path = Path.cwd() / path
-    at, found, links = Path(path.anchor), [Path(path.anchor)], 0
+    at, found = Path(path.anchor), []
     rest = deque(path.parts[1:])
     while rest:
         part = rest.popleft()
         if part == os.pardir:
             at = at.parent
-            continue
-        at = at / part
-        found.append(at)
-        if at.is_symlink() and links < MOST_LINKS:
-            links += 1
-            target = Path(os.readlink(at))
-            at = Path(target.anchor) if target.is_absolute() else at.parent
+        elif (at / part).is_symlink() and len(found) < MOST_LINKS:
+            found.append(at / part)
+            target = Path(os.readlink(at / part))
+            at = Path(target.anchor) if target.is_absolute() else at
             rest.extendleft(reversed(target.parts[1:] if target.is_absolute() else target.parts))
-    return found
+        else:
+            at = at / part
+    return [*found, at]

@@ -245,7 +245,8 @@ def test_check_tells_and_its_exit_code_says_so(handed_out, capsys, tmp_path, mon
         (["assignment", "list", "a1"], "list shows every assignment and takes no name"),
         (
             ["assignment", "show", "a11"],
-            "a11 is no folder of an assignment, with a checks.py in it. The name of an assignment expects one of",
+            "The name of an assignment expects one of 'a1', 'a2', 'a3', 'a4', 'a5', 'a6'; got 'a11'. Did you mean 'a1'?"
+            " A folder is written with a separator, such as ./a11.",
         ),
     ],
 )

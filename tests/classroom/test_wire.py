@@ -40,7 +40,9 @@ def test_arguments_carry_formulas():
     assert second(x) == f(x) == 14.5 and third == 7
 
 
-@pytest.mark.parametrize("value", ["text", None, 1 + 2j, np.array(["a"]), np.array([object()]), np.float16(1), [[1], [2, 3]]])
+@pytest.mark.parametrize(
+    "value", ["text", None, 1 + 2j, np.array(["a"]), np.array([object()]), np.longdouble(1), [[1], [2, 3]]]
+)
 def test_what_is_no_array_of_numbers_is_refused(value):
     with pytest.raises((TypeError, ValueError)):
         pack([value])
