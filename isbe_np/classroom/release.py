@@ -13,6 +13,7 @@ from pathlib import Path
 from isbe_np.classroom.assignment import Assignment, AssignmentError
 from isbe_np.classroom.grading import Report, Settings, grade_source
 from isbe_np.classroom.public import PUBLIC_SEED, from_json, to_json
+from isbe_np.classroom.source import lines
 
 MARKER = re.compile(r"(\s*)#\s*(BEGIN|END) SOLUTION\s*$")
 DEFINITION = re.compile(r"\s*def\s+(\w+)")
@@ -22,7 +23,7 @@ def strip(source: str, name: str = "The source") -> str:
     """`source` without its solutions. AssignmentError, with the line, for markers that do not pair up."""
     kept: list[str] = []
     begun, function = 0, ""
-    for number, line in enumerate(source.splitlines(), 1):
+    for number, line in enumerate(lines(source), 1):
         marker = MARKER.match(line)
         if marker is None:
             if "BEGIN SOLUTION" in line or "END SOLUTION" in line:
@@ -56,14 +57,14 @@ def strip(source: str, name: str = "The source") -> str:
 
 def solutions(source: str) -> list[str]:
     """The lines between the markers, without indentation, that are long enough to tell a solution by."""
-    inside, lines = False, []
-    for line in source.splitlines():
+    inside, found = False, []
+    for line in lines(source):
         marker = MARKER.match(line)
         if marker:
             inside = marker.group(2) == "BEGIN"
         elif inside and len(line.strip()) > 12:
-            lines.append(line.strip())
-    return lines
+            found.append(line.strip())
+    return found
 
 
 def student_files(assignment: Assignment) -> dict[str, str]:
@@ -73,11 +74,11 @@ def student_files(assignment: Assignment) -> dict[str, str]:
     files = {f"{name}.py": strip(source, f"{name}.py"), "handout.md": assignment.files["handout.md"],
              f"{name}.json": to_json(assignment), f"test_{name}.py": _tests(assignment), "pytest.ini": _markers(assignment),
              "README.md": _readme(assignment)}
-    if not any(MARKER.match(line) for line in source.splitlines()):
+    if not any(MARKER.match(line) for line in lines(source)):
         raise AssignmentError(f"{name}.py has no solution between # BEGIN SOLUTION and # END SOLUTION.")
     for file, text in files.items():
-        lines = {line.strip() for line in text.splitlines()}
-        traces = [line for line in solutions(source) if line in lines]
+        shown = {line.strip() for line in lines(text)}
+        traces = [line for line in solutions(source) if line in shown]
         if traces:
             raise AssignmentError(f"{file} would show the students a line of the solution, {traces[0]!r}. Reword one.")
     return files

@@ -124,6 +124,8 @@ def _told(fault: BaseException, file: str) -> bytes:
     try:
         lines = [f"line {line.lineno}, in {line.name}: {line.line}" for line in traceback.extract_tb(fault.__traceback__)
                  if line.filename == file]
+        if isinstance(fault, SyntaxError) and str(fault).startswith(("invalid character", "invalid non-printable")):
+            lines.append("A word processor or a web page writes such characters. Type the one of your keyboard, in an editor.")
         text = "\n".join([f"{type(fault).__name__}: {fault}", *lines[-4:]])
     except BaseException:
         text = "an error that cannot be told"

@@ -42,10 +42,10 @@ def python_text(data: bytes, file: str) -> str:
     if other:
         raise SourceError(other)
     if not data.removeprefix(codecs.BOM_UTF8).strip():
-        raise SourceError(f"{line(file)} is empty. Hand in the file with your functions.")
+        raise SourceError(f"{line(file)} is empty. Write your functions into it.")
     if b"\0" in data:
         raise SourceError(f"{line(file)} is no text: byte {data.index(0):,} is NUL. Hand in a Python file, saved as UTF-8.")
-    text = _decoded(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), line(file))
+    text = _decoded(data, line(file))
     if text.lstrip()[:1] in ("{", "["):
         _refuse_json(text, file)
     return text
@@ -85,7 +85,7 @@ def _refuse_json(text: str, file: str) -> None:
         return
     if isinstance(found, dict) and any(key in found for key in KEYS):
         raise SourceError(_notebook(file))
-    raise SourceError(f"{line(file)} holds JSON data and no Python code. Hand in the file with your functions.")
+    raise SourceError(f"{line(file)} holds JSON data, not Python code. Hand in the Python file itself.")
 
 
 def _decoded(data: bytes, shown: str) -> str:
