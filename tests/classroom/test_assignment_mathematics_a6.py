@@ -291,3 +291,23 @@ def test_the_hidden_labels_are_not_among_what_is_sent():
     assert (x_train.shape, y_train.shape, x_test.shape) == ((1000, 28, 28), (1000,), (1000, 28, 28))
     assert x_train.dtype == x_test.dtype == np.uint8
     assert not np.array_equal(x_test, cases("6.3", "88 % of digits", seed=8)[0][2])
+
+
+@pytest.mark.parametrize(("dtype", "score"), [("int8", 2), (">i2", 2), ("float16", 2), ("uint8", 0), ("object", 0)])
+def test_verdicts_count_in_every_dtype_that_holds_them(dtype, score):
+    source = A6.files["a6.py"].replace("np.where(high < 1, -1, np.where(low > 1, 1, 2)))", "np.where(high < 1, -1, "
+                                       f"np.where(low > 1, 1, 2))).astype({dtype!r})")
+    report = graded("6.6", source)
+    assert report.score == score
+    said = {"uint8": "It is of dtype uint8, which holds whole numbers from 0 to 255 only", "object": "is of dtype object"}
+    assert all(said.get(dtype, "") in check.message and "TypeError" not in check.message for check in report.checks)
+
+
+@pytest.mark.parametrize(("result", "score"), [
+    ("np.float16(0.3),", 0), ("[p], standard_error, middle - half, middle + half", 1), ("", 0), ("np.array([p, p]),", 0),
+])
+def test_an_accuracy_of_another_form_is_told(result, score):
+    source = A6.files["a6.py"].replace("return p, standard_error, middle - half, middle + half", f"return ({result})")
+    (alone,) = (check for check in graded("6.2", source).checks if check.name == "the accuracy alone")
+    assert alone.score == score and "Error" not in alone.message
+    assert score or "The accuracy, which is the first result" in alone.message

@@ -51,6 +51,37 @@ def test_dtypes_count_where_they_are_asked_for():
     )
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", ">i4", "int64", "float16", "float32"])
+def test_a_right_answer_is_right_in_any_dtype_that_holds_it(dtype):
+    assert compare([np.array([-1, 0, 2])], [np.array([-1, 0, 2], dtype)], 1e-9) is None
+    assert compare([np.array([True, False])], [np.array([1, 0], dtype)], 1e-9) is None
+
+
+@pytest.mark.parametrize(
+    ("want", "dtype", "words"),
+    [
+        ([0, 1, -1], "uint8", "at [2]: expected -1, got 255 (off by 2.6e+02, allowed 1e-09); 1 of 3 elements are wrong. It is "
+         "of dtype uint8, which holds whole numbers from 0 to 255 only, where int64 is expected."),
+        ([300], "int8", "expected 300, got 44 (off by 2.6e+02, allowed 3e-07). It is of dtype int8, which holds whole "
+         "numbers from -128 to 127 only, where int64 is expected."),
+        ([0, 1, 2], "bool", "It is of dtype bool, which holds True and False only, where int64 is expected."),
+        ([0.5, 0.25], "bool", "It is of dtype bool, which holds True and False only, where float64 is expected."),
+        ([0.5, -2.5], "int32", "got -2 (off by 0.5, allowed 2.5e-09); 2 of 2 elements are wrong. It is of dtype int32, which "
+         "holds whole numbers only, where float64 is expected."),
+        ([0.1], "float16", "It is of dtype float16, which holds 3 digits, where float64 is expected."),
+        ([0.1], "float32", "It is of dtype float32, which holds 6 digits, where float64 is expected."),
+    ],
+)
+def test_a_dtype_that_cannot_hold_the_answer_is_named(want, dtype, words):
+    assert compare([np.array(want)], [np.array(want).astype(dtype)], 1e-9).endswith(words)
+
+
+def test_a_wrong_answer_is_not_blamed_on_a_dtype_that_could_hold_it():
+    for want, got in (([1, 2], np.array([2, 1], np.int8)), ([0.1], np.array([0.2], np.float32)), ([True], np.array([False]))):
+        assert "dtype" not in compare([np.array(want)], [got], 1e-9)
+    assert "dtype" not in compare([np.array([0.1], np.float32)], [np.array([0.2], np.float16)], 1e-9)
+
+
 def test_numbers_that_overflow_are_wrong_not_an_error():
     assert "expected 1.797" in compare([np.array([1.797e308])], [np.array([-1.797e308])], 1e-9)
 

@@ -263,6 +263,25 @@ def test_damaged_public_checks_are_told(tmp_path, capsys):
         assert "Take the file as it was handed out." in capsys.readouterr().err
 
 
+def test_public_checks_of_somebody_elses_run_nothing_here(handed_out, tmp_path, capsys):
+    told = json.loads((handed_out / "a1.json").read_text())
+    marker = str(tmp_path / "ran")
+    told["tasks"][0]["checks"][0]["cases"][0]["arguments"] = [{"formula": ["x", f"0, open({marker!r}, 'w')"], "values": {}}]
+    (tmp_path / "a1.json").write_text(json.dumps(told))
+    (tmp_path / "a1.py").write_text(find("a1").files["a1.py"])
+    assert cli.main(["check", "a1", "--folder", str(tmp_path), "--task", "1.1"]) == 1
+    assert not (tmp_path / "ran").exists()
+
+
+def test_verify_takes_what_the_grader_takes(handed_out, tmp_path):
+    for name in ("a1.json", "test_a1.py"):
+        (tmp_path / name).write_text((handed_out / name).read_text())
+    more = "\nright = softmax\ndef softmax(x):\n    return right(x) + 0j\n"
+    (tmp_path / "a1.py").write_text(find("a1").files["a1.py"] + more)
+    with pytest.raises(AssertionError, match=r"the result is of dtype complex128 where real numbers are expected"):
+        verify(str(tmp_path / "test_a1.py"), "1.1", "values")
+
+
 def test_list_and_show(capsys, tmp_path):
     assert cli.main(["assignment", "list", "--json", str(tmp_path / "all.json")]) == 0
     assert (

@@ -18,10 +18,11 @@ SOLUTION = find("a1").files["a1.py"]
 MARK = b"\xef\xbb\xbf"
 HEADS = (
     b"", b"# -*- coding: latin-1 -*-\n", b"#!/usr/bin/python\n# vim: set fileencoding=iso-8859-15 :\n", b"\n#coding=cp1252\n",
-    b"x = 1\n# coding: latin-1\n", b"# f\xfcr\n# coding: latin-1\n", b"# f\xfcr coding: latin-1-unix\n", 
-    b"# coding: UTF_8-mac\n", b"# coding: utf8\n", b"# my coding: exercise 1\n", b"# coding: ascii\n", b"\x0c# encoding: koi8-r\n", 
-    b"\n\n# coding: latin-1\n", b"# coding: shift_jis\n", b"# coding: rot13\n", b"# coding: utf-16\n", b"  # coding: mac-roman\n", b"# coding : latin-1\n",
-    b"# coding: latin-1 coding: utf-8\n", b"# coding: unicode_escape\n",
+    b"x = 1\n# coding: latin-1\n", b"# f\xfcr\n# coding: latin-1\n", b"# f\xfcr coding: latin-1-unix\n",
+    b"# coding: UTF_8-mac\n", b"# coding: utf8\n", b"# my coding: exercise 1\n", b"# coding: ascii\n",
+    b"\x0c# encoding: koi8-r\n", b"\n\n# coding: latin-1\n", b"# coding: shift_jis\n", b"# coding: rot13\n",
+    b"# coding: utf-16\n", b"  # coding: mac-roman\n", b"# coding : latin-1\n", b"# coding: latin-1 coding: utf-8\n",
+    b"# coding: unicode_escape\n",
 )
 BODIES = (
     b"s = 'f\xfcr'\nn = 2\n", "s = 'für €'\n".encode(), b"s = '''a\nb'''\nif 1:\n\tn = 3", b"s = 'a\x0cb'\n\x0cn = 1\n",

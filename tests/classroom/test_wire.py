@@ -5,7 +5,17 @@ import struct
 import numpy as np
 import pytest
 
-from isbe_np.classroom.wire import DTYPES, Formula, WireError, pack, pack_arguments, unpack, unpack_arguments
+from isbe_np.classroom.wire import (
+    DTYPES,
+    Formula,
+    NotNumbers,
+    WireError,
+    pack,
+    pack_arguments,
+    pack_result,
+    unpack,
+    unpack_arguments,
+)
 
 VALUES = [
     np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -46,6 +56,61 @@ def test_arguments_carry_formulas():
 def test_what_is_no_array_of_numbers_is_refused(value):
     with pytest.raises((TypeError, ValueError)):
         pack([value])
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, ">i2", ">f4", ">u8"])
+def test_every_dtype_of_numbers_comes_back(dtype):
+    array = np.array([0, 1, 1]).astype(dtype)
+    (back,) = unpack(pack_result(array))
+    same(array, back)
+
+
+@pytest.mark.parametrize(
+    ("result", "came"),
+    [
+        (np.array([[1, 2]]).view(np.matrix), [np.array([[1, 2]])]),
+        (np.ma.array([1, 2], mask=False), [np.array([1, 2])]),
+        (np.int8(3), [np.array(3, np.int8)]),
+        (2**63, [2**63]),
+        ((np.array(5.0), [1, 2]), [np.array(5.0), np.array([1, 2])]),
+        ([], []),
+    ],
+)
+def test_what_a_function_returns_comes_as_arrays_and_numbers(result, came):
+    back = unpack(pack_result(result))
+    assert len(back) == len(came) and all(type(b) is type(c) for b, c in zip(back, came, strict=True))
+    assert all(np.array_equal(b, c) and np.shape(b) == np.shape(c) for b, c in zip(back, came, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (np.ones(2, complex), "the result is of dtype complex128 where real numbers are expected. Return the real part"),
+        ((1.0, 1j), "result 2 is of dtype complex128"),
+        (np.array([1, 2], object), "the result is of dtype object where numbers are expected: integers of at most 64 bits"),
+        ({"a": 1}, "the result is of type dict where numbers are expected"),
+        (10**30, "the result is of type int where numbers are expected: integers of at most 64 bits"),
+        (np.longdouble(1), "Convert it with np.asarray(result, dtype=np.float64)."),
+        ("text", "the result is of type str where numbers are expected"),
+        (np.array("2020", "datetime64[D]"), "the result is of dtype datetime64[D] where numbers are expected"),
+        (np.ma.array([1, 2], mask=[0, 1]), "the result is a masked array with masked elements. Return a plain array"),
+        (([1], [[1], [2, 3]]), "result 2 is a list whose rows differ in length. Return an array."),
+        ((1, None), "the function returned None where an array or a number is expected: is a return missing?"),
+    ],
+)
+def test_what_is_no_numbers_is_refused_in_a_sentence(result, words):
+    with pytest.raises(NotNumbers) as told:
+        pack_result(result)
+    assert words in str(told.value) and str(told.value)[-1] in ".?"
+
+
+@pytest.mark.parametrize("text", ["0, open({file!r}, 'w')", "0 if x else open({file!r}, 'w')"])
+def test_a_formula_from_a_file_runs_nothing_until_it_is_asked_for(tmp_path, text):
+    formula = Formula("x", text.format(file=str(tmp_path / "ran")))
+    pack_arguments([formula])
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(SyntaxError):
+        Formula("x", "(a")
 
 
 def lying(shape, dtype="float64", data=b"", number=0):
