@@ -35,7 +35,7 @@ def _is(path: Path, wanted: os.stat_result) -> bool:
 def _way(path: Path) -> list[Path]:
     """The links that the system follows to `path`, and the place where they end, each without a link above it."""
     path = Path.cwd() / path
-    at, found = Path(path.anchor), []
+    at, found = Path(path.anchor), list[Path]()
     rest = deque(path.parts[1:])
     while rest:
         part = rest.popleft()

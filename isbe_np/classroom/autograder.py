@@ -52,7 +52,7 @@ chmod -R go-rwx "$root/source/isbe_np" "$root/source/assignments" "$root/submiss
 cd "$root/results"
 echo '{"score": 0, "output": "The grader did not start. Tell your instructor."}' >results.json
 rm -rf feedback grading.json
-ISBE_CACHE_DIR="$root/source/cache" PYTHONPATH="$root/source" "$root/source/venv/bin/python" -B -m isbe_np grade \\
+ISBE_CACHE_DIR="$root/source/cache" PYTHONPATH="$root/source" "$root/source/venv/bin/python" -P -B -m isbe_np grade \\
     "$root/source/assignments/{name}" "$root/submission" --out . --workers 1 --gradescope \\
     || echo "isbe grade ended with exit code $?."
 """

@@ -66,7 +66,7 @@ def test_a_right_answer_is_right_in_any_dtype_that_holds_it(dtype):
          "numbers from -128 to 127 only, where int64 is expected."),
         ([0, 1, 2], "bool", "It is of dtype bool, which holds True and False only, where int64 is expected."),
         ([0.5, 0.25], "bool", "It is of dtype bool, which holds True and False only, where float64 is expected."),
-        ([0.5, -2.5], "int32", "got -2 (off by 0.5, allowed 2.5e-09); 2 of 2 elements are wrong. It is of dtype int32, which "
+        ([0.5, -2.5], "int32", "got 0 (off by 0.5, allowed 2.5e-09); 2 of 2 elements are wrong. It is of dtype int32, which "
          "holds whole numbers only, where float64 is expected."),
         ([0.1], "float16", "It is of dtype float16, which holds 3 digits, where float64 is expected."),
         ([0.1], "float32", "It is of dtype float32, which holds 6 digits, where float64 is expected."),
