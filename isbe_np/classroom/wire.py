@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 HEAD = struct.Struct("<cQ")
-DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64", "int8", "int16", "uint16", "uint32", "uint64", "float16")
 MOST_AXES, MOST_NUMBERS = 8, 2**40
 
 

@@ -82,7 +82,7 @@ def test_what_ends_a_process_is_named(source, kind, words):
 
 @pytest.mark.parametrize("value", ["'text'", "None", "1j", "[[[1], [2, 3]]]", "object()", "(1, None)", "{1: 2}", "lambda: 1"])
 def test_answers_that_are_no_arrays_are_the_submissions_error(value):
-    with pytest.raises(Failed, match="^(the result is|result 1 is|the function returned None).* (expected|length)"):
+    with pytest.raises(Failed, match=r"^(the result is|result 1 is|the function returned None).* (expected|length)"):
         call(f"def f(x): return {value}", 1.0)
 
 
