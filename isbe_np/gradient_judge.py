@@ -1,0 +1,254 @@
+"""The verdict on each element of one gradient: right, wrong, zero, at a kink, or not to be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from isbe_np.gradient_differences import LADDER, SINGLE, Differences, direction, element, scales
+from isbe_np.gradient_subjects import Subject
+
+# An element whose difference may be off by a larger share of its size is not told.
+RESOLVED = 1e-2
+# Elements for which the doubt that rounding leaves is settled by a backward pass of their own, at most.
+MOST_APART = 20
+RIGHT, WRONG, ZERO, KINK, UNTOLD = range(5)
+
+
+@dataclass
+class Verdict:
+    """What was found of one array at `places` (n,), flat.
+
+    kind (n,); error and seen (n,), relative to the element's size; given, wanted, size (n, K): backward's numbers and those
+    of differences, with the magnitude of their terms. direction: what a direction through all elements found wrong.
+    """
+
+    name: str
+    places: np.ndarray
+    kind: np.ndarray
+    error: np.ndarray
+    seen: np.ndarray
+    given: np.ndarray
+    wanted: np.ndarray
+    size: np.ndarray
+    tolerance: float
+    largest: float
+    directions: int = 0
+    direction: str = ""
+
+    @property
+    def told(self) -> np.ndarray:
+        """Where the gradient is right and a fault would have been seen."""
+        return self.kind == RIGHT
+
+    @property
+    def wrong(self) -> np.ndarray:
+        return self.kind == WRONG
+
+    @property
+    def zero(self) -> np.ndarray:
+        return self.kind == ZERO
+
+    @property
+    def kink(self) -> np.ndarray:
+        return self.kind == KINK
+
+    @property
+    def untold(self) -> np.ndarray:
+        return self.kind == UNTOLD
+
+    def describe(self, shape) -> str:
+        """Where the worst fault is, and how large."""
+        if not self.wrong.any():
+            return self.direction
+        worst = int(np.argmax(np.where(self.wrong, self.error, -1)))
+        k = int(np.argmax(np.abs(self.given[worst] - self.wanted[worst])))
+        place = tuple(int(i) for i in np.unravel_index(self.places[worst], shape))
+        return (f"at {place}: backward gives {self.given[worst, k]:.12g}, differences give {self.wanted[worst, k]:.12g}, a "
+                f"relative error of {self.error[worst]:.1e} ({int(self.wrong.sum())} of {len(self.places)} elements are wrong).")
+
+
+class Judge:
+    """Judges the gradients (K, *shape) by one array, given the differences of the subject."""
+
+    def __init__(self, what: Subject, name: str, gradient: np.ndarray, differences: Differences, tolerance, step):
+        self.what, self.name, self.array, self.differences = what, name, what.arrays[name], differences
+        self.single = differences.single or gradient.dtype == np.float32
+        self.gradient = gradient.reshape(len(gradient), -1).astype(np.float64)
+        self.tolerance = (1e3 * SINGLE if self.single else 1e-6) if tolerance is None else float(tolerance)
+        self.scale, self.step, self.apart = scales(self.array).ravel(), step, 0
+
+    def blank(self, places) -> Verdict:
+        """A verdict in which nothing is decided yet."""
+        n, K = len(places), len(self.gradient)
+        return Verdict(self.name, places, np.zeros(n, int), np.zeros(n), np.zeros(n), self.gradient[:, places].T.copy(),
+                       np.zeros((n, K)), np.zeros((n, K)), self.tolerance, float(np.abs(self.gradient).max()))
+
+    def elements(self, places, bar) -> Verdict:
+        """Compare with differences, element by element: one step where that settles it, otherwise the best of several."""
+        verdict = self.blank(places)
+        for n, flat in enumerate(places):
+            self.element(verdict, n, int(flat))
+            bar.update()
+        return verdict
+
+    def element(self, verdict, n, flat):
+        """Judge the n-th of the places."""
+        place = np.unravel_index(flat, self.array.shape)
+        line = element(self.what, self.array, place, self.differences.single)
+        given, scale = verdict.given[n], self.scale[flat]
+        now = self.differences.quotient(line, self.step or scale * self.differences.unit ** (1 / 3))
+        if now is not None and now.size.any():
+            error = np.abs(given - now.slope)
+            agrees = (error <= self.tolerance / 2 * now.size + now.noise).all()
+            if agrees and (now.noise <= RESOLVED * now.size).any():
+                self._write(verdict, n, RIGHT, now.slope, now.size, now.noise)
+                return
+        slope, widest = self._best(line, scale, abs(float(self.array[place])))
+        kind = self._kind(slope, given, flat, widest)
+        self._write(verdict, n, kind, slope.value, slope.size, slope.error)
+
+    def _write(self, verdict, n, kind, wanted, size, error):
+        verdict.kind[n], verdict.wanted[n], verdict.size[n] = kind, wanted, size
+        off, own = np.abs(verdict.given[n] - wanted), np.maximum(size, 1e-300)
+        # Of several weights, the one that resolves the element best counts; a fault counts by the one that shows it most.
+        best = int(np.argmin(np.where(size > 0, error / own, np.inf)))
+        with np.errstate(over="ignore"):
+            verdict.error[n] = (off / np.maximum(np.abs(wanted), 1e-3 * own)).max() if kind == WRONG else off[best] / own[best]
+            verdict.seen[n] = self.tolerance + 2 * error[best] / own[best]
+
+    def _best(self, line, scale, own):
+        """The slope by the ladder of steps at this scale; where nothing comes of it, at the element's own size and at 1."""
+        if self.step:
+            return self.differences.best(line, [8 * self.step, self.step, self.step / 8], self.tolerance), 8 * self.step
+        tried = []
+        for unit in (scale, own, 1.0):
+            if not unit or any(1 / 8 < unit / other < 8 for other in tried) or (tried and slope.kink and unit > scale / 8):
+                continue
+            if tried and slope.kink and unit != 1.0:
+                continue
+            found = self.differences.best(line, [unit * t for t in LADDER], self.tolerance)
+            if not tried or self._resolved(found):
+                slope, widest = found, unit * LADDER[0]
+            tried.append(unit)
+            if self._resolved(slope) or not (slope.size.any() or slope.kink or not np.isfinite(slope.error).all()):
+                break
+        return slope, widest
+
+    @staticmethod
+    def _resolved(slope) -> bool:
+        return bool(((slope.error <= RESOLVED * slope.size) & (slope.size > 0)).any())
+
+    def _kind(self, slope, given, flat, widest) -> int:
+        off = np.abs(given - slope.value)
+        known = np.isfinite(slope.error)
+        if not self._resolved(slope) and slope.kink:
+            return KINK
+        if not known.any():
+            return UNTOLD
+        limit = self.tolerance * slope.size + 2 * slope.error
+        other = self.tolerance * slope.size + 2 * slope.second[1]
+        faulty = (off > limit) & (np.abs(given - slope.second[0]) > other)
+        if faulty.any():
+            return self._sure(slope, off, limit, flat, widest)
+        if not slope.size.any():
+            return ZERO if not given.any() else UNTOLD
+        return RIGHT if self._resolved(slope) else UNTOLD
+
+    def _sure(self, slope, off, limit, flat, widest) -> int:
+        """WRONG, unless the fault may lie in outputs whose rounding hides that they move: then r is taken from them."""
+        if (off > limit + self.differences.hidden(slope.moved, widest)).any():
+            return WRONG
+        if slope.moved.all() or self.apart >= MOST_APART:
+            return UNTOLD
+        self.apart += 1
+        weights = self.differences.weights * slope.moved
+        shape, dtype = self.differences.shape, self.differences.dtype
+        alone = np.array([self.what.gradients(r.reshape(shape).astype(dtype))[self.name].flat[flat] for r in weights])
+        return WRONG if (np.abs(alone - slope.value) > limit).any() else UNTOLD
+
+    def imaginary(self, places) -> Verdict:
+        """Compare with complex steps, which have no error but rounding."""
+        verdict = self.blank(places)
+        for n, flat in enumerate(places):
+            moves = self.what.imaginary(np.unravel_index(int(flat), self.array.shape))
+            wanted, size = self.differences.weights @ moves, np.abs(self.differences.weights) @ np.abs(moves)
+            wrong = (np.abs(verdict.given[n] - wanted) > self.tolerance * size).any()
+            self._write(verdict, n, WRONG if wrong else RIGHT if size.any() else ZERO, wanted, size, 0 * size)
+        return verdict
+
+    def along(self, mask) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Backward's and differences' derivative along `mask` times x's scale, (K,) each, and the error allowed.
+
+        None where the direction cannot be told, for kinks. The sum of many elements is as large as the root of the sum of
+        their squares.
+        """
+        along = (mask * self.scale).reshape(self.array.shape)
+        slope = self.differences.best(direction(self.what, self.array, along), LADDER, self.tolerance)
+        given, size = self.gradient @ along.ravel(), np.sqrt(self.gradient ** 2 @ along.ravel() ** 2)
+        allowed = self.tolerance * size + 3 * np.maximum(slope.error, slope.second[1])
+        return None if not np.isfinite(allowed).all() else (given, slope.value, allowed)
+
+
+def along_directions(judge: Judge, verdict: Verdict, random, count: int) -> None:
+    """Compare along `count` random directions through all elements; where one disagrees, search for an element at fault."""
+    for _ in range(count):
+        mask = random.choice((-1, 1), judge.array.size) * random.uniform(0.5, 1.5, judge.array.size)
+        found = judge.along(mask)
+        if found is None:
+            continue
+        verdict.directions += 1
+        given, wanted, allowed = found
+        off = np.abs(given - wanted)
+        if (off > allowed).any() and not verdict.wrong.any():
+            k = int(np.argmax(off / allowed))
+            verdict.direction = (f"along a random direction through all {judge.array.size:,} elements: backward gives "
+                                 f"{given[k]:.12g}, differences give {wanted[k]:.12g}, where they may differ by "
+                                 f"{allowed[k]:.1e}. The {len(verdict.places)} elements that were looked at one by one are "
+                                 f"right; elements=\"all\" looks at each.")
+            _search(judge, verdict, mask)
+            return
+
+
+def _search(judge, verdict, mask):
+    """Halve the direction until one element is left, each time in favour of the half that is off by more."""
+    low, high = 0, mask.size
+    while high - low > 1:
+        middle, sides = (low + high) // 2, []
+        for start, end in ((low, middle), (middle, high)):
+            part = np.zeros_like(mask)
+            part[start:end] = mask[start:end]
+            found = judge.along(part)
+            sides.append(0.0 if found is None else float((np.abs(found[0] - found[1]) / found[2].clip(1e-300)).max()))
+        if max(sides) <= 1:
+            return
+        low, high = (low, middle) if sides[0] >= sides[1] else (middle, high)
+    one = judge.blank(np.array([low]))
+    judge.element(one, 0, low)
+    if one.wrong.all() and low not in verdict.places:
+        for name in ("places", "kind", "error", "seen", "given", "wanted", "size"):
+            setattr(verdict, name, np.concatenate([getattr(verdict, name), getattr(one, name)]))
+
+
+def constant_factor(verdict: Verdict, batch: int, middle: np.ndarray) -> str:
+    """A sentence where the gradient is everywhere the same multiple of the right one; otherwise nothing."""
+    looked = (verdict.told | verdict.wrong) & (verdict.size > 0).any(axis=1)
+    given, wanted, size = verdict.given[looked], verdict.wanted[looked], np.maximum(verdict.size[looked], 1e-300)
+    if not verdict.wrong.any() or not looked.any():
+        return ""
+    factor = float((given / size * wanted / size).sum() / max(((wanted / size) ** 2).sum(), 1e-300))
+    slack = max(3 * float(verdict.seen[looked].max()), 1e-5) * max(1.0, abs(factor))
+    if (np.abs(given - factor * wanted) > slack * size).any():
+        return ""
+    if not given.any():
+        return "Backward gives 0 everywhere."
+    text = f"Backward gives everywhere {factor:.{8 if abs(abs(factor) - 1) < 1e-2 else 4}g} of the right gradient."
+    if factor < 0:
+        text += " Its sign is wrong."
+    counts = {"the number of examples": batch, "the number of outputs of an example": int(np.prod(middle.shape[1:])),
+              "the number of all outputs": middle.size}
+    for what, count in counts.items():
+        if count > 1 and (np.isclose(abs(factor), count, rtol=1e-3) or np.isclose(abs(factor), 1 / count, rtol=1e-3)):
+            return f"{text} {count} is {what}: does forward take the mean where backward takes the sum, or the other way round?"
+    return text
