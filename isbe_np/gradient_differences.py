@@ -35,9 +35,10 @@ Line = Callable[[float], tuple[np.ndarray, float]]
 
 @dataclass
 class Quotient:
-    """D(h) of each L, (K,), with its size, its rounding error and the jump between its halves; which outputs moved, (m,)."""
+    """D(h) of each L, (K,), over the width 2h, with its size, its rounding error and the jump between its halves; which outputs moved, (m,)."""
 
     step: float
+    width: float
     slope: np.ndarray
     size: np.ndarray
     noise: np.ndarray
@@ -117,10 +118,13 @@ class Differences:
             if not (width > 0 and np.isfinite(change).all()):
                 return None
             moved = (above != self.middle) | (below != self.middle)
-            absolute = np.abs(self.weights)
-            return Quotient(step, self.weights @ change / width, absolute @ np.abs(change) / width,
-                            2 * (absolute @ (self.noise * moved)) / width,
+            return Quotient(step, width, self.weights @ change / width, np.abs(self.weights) @ np.abs(change) / width,
+                            self.rounded(moved) / width,
                             2 * (self.weights @ (above - 2 * self.middle + below)) / width, moved)
+
+    def rounded(self, moved: np.ndarray) -> np.ndarray:
+        """The rounding error of a difference of each L, (K,), in which the outputs `moved` take part."""
+        return 2 * (np.abs(self.weights) @ (self.noise * moved))
 
     def best(self, line: Line, steps, tolerance: float) -> Slope:
         """The derivative by the best of `steps`, in descending order. Its error is infinite where no two steps agree."""
@@ -132,7 +136,9 @@ class Differences:
             if now is None:
                 before = last = None
                 continue
+            # What moved over a larger step and stands still over this one is hidden by rounding, which then counts.
             moved |= now.moved
+            now.noise = self.rounded(moved) / now.width
             if before is not None:
                 jumps = ((np.abs(now.jump) > np.abs(before.jump) / 2) & (np.abs(now.jump) > 8 * now.noise)
                          & (np.abs(now.jump) > tolerance * now.size))

@@ -116,7 +116,7 @@ class Judge:
         best = int(np.argmin(np.where(size > 0, error / own, np.inf)))
         with np.errstate(over="ignore"):
             verdict.error[n] = (off / np.maximum(np.abs(wanted), 1e-3 * own)).max() if kind == WRONG else off[best] / own[best]
-            verdict.seen[n] = self.tolerance + 2 * error[best] / own[best]
+            verdict.seen[n] = max(self.tolerance + 2 * error[best] / own[best], verdict.error[n])
 
     def _best(self, line, scale, own):
         """The slope by the ladder of steps at this scale; where nothing comes of it, at the element's own size and at 1."""
@@ -153,7 +153,8 @@ class Judge:
         if faulty.any():
             return self._sure(slope, off, limit, flat, widest)
         if not slope.size.any():
-            return ZERO if not given.any() else UNTOLD
+            sure = (slope.error <= 1e-6 * np.abs(self.gradient).max()).all()
+            return ZERO if sure and not given.any() else UNTOLD
         return RIGHT if self._resolved(slope) else UNTOLD
 
     def _sure(self, slope, off, limit, flat, widest) -> int:
