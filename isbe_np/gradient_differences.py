@@ -150,7 +150,7 @@ class Differences:
                 kink |= bool(jumps.any())
                 found.append((value, np.where(jumps, none, error + 1.1 * now.noise), now.size))
                 last = None if jumps.any() else value
-                if len(found) > 4 and (now.noise > np.min([error for _, error, _ in found], axis=0)).all():
+                if (now.noise > np.sort([error for _, error, _ in found], axis=0)[1]).all():
                     break
             before = now
         values, errors, sizes = (np.array(part) for part in zip(*found, strict=True))
