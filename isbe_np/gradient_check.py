@@ -184,6 +184,7 @@ def _passes(what: Subject, random) -> tuple[np.ndarray, np.ndarray, dict[str, np
     _steady(what, middle, "in two calls")
     weights = random.normal(size=(WEIGHTS, *middle.shape)).astype(middle.dtype)
     runs = [what.gradients(r) for r in (*weights, weights[0])]
+    _steady(what, middle, "before and after its backward pass", GradientError)
     gradients = {}
     for name, array in what.arrays.items():
         for run in runs:
@@ -196,20 +197,19 @@ def _passes(what: Subject, random) -> tuple[np.ndarray, np.ndarray, dict[str, np
         gradients[name] = np.array([run[name] for run in runs[:-1]])
         if array.tobytes() != kept[name].tobytes():
             raise GradientError(f"{what.name} modifies {name}: a forward or backward pass must leave its inputs as they were.")
-    _steady(what, middle, "before and after its backward pass")
     return middle, weights, gradients
 
 
-def _steady(what, middle, when):
-    """ValueError unless the same x gives the same value once more, to rounding."""
+def _steady(what, middle, when, error=ValueError):
+    """`error` unless the same x gives the same value once more, to rounding."""
     again = what.value()
     bound = 1e3 * np.finfo(middle.dtype).eps * np.abs(middle).max()
     if again.shape != middle.shape or not np.abs(again - middle).max() <= bound:
         shown = [f"{y.flat[np.abs(again - middle).argmax()]:.6g}" if again.shape == middle.shape else f"shape {y.shape}"
                  for y in (middle, again)]
-        raise ValueError(f"check_gradients: {what.name} gives two values at the same x {when}, {shown[0]} and {shown[1]}. It "
-                         f"draws random numbers, keeps a state, or writes into its parameters, so that a difference would "
-                         f"mean nothing. Draw the numbers once, outside; leave state and parameters as they are.")
+        raise error(f"check_gradients: {what.name} gives two values at the same x {when}, {shown[0]} and {shown[1]}. It "
+                    f"draws random numbers, keeps a state, or writes into its parameters, so that a difference would mean "
+                    f"nothing. Draw the numbers once, outside, and leave state and parameters as they are.")
 
 
 def _sound(subject, name, gradient, array):
@@ -231,8 +231,8 @@ def _chosen(gradients, elements, random) -> dict[str, np.ndarray]:
             chosen[name] = np.arange(size)
             continue
         largest = int(np.abs(gradient[0]).argmax())
-        edges = np.linspace(0, size - 1, elements)
-        places = random.uniform(edges[:-1], edges[1:]).astype(int)
+        edges = np.arange(elements) * (size - 1) // max(elements - 1, 1)
+        places = random.integers(edges[:-1], edges[1:])
         chosen[name] = np.unique(np.append(places + (places >= largest), largest))
     return chosen
 
@@ -264,7 +264,7 @@ def _raise_wrong(what, verdicts, x, middle):
     wrong = [verdict for verdict in verdicts if verdict.wrong.any() or verdict.direction]
     if not wrong:
         return
-    factors = {verdict.name: constant_factor(verdict, x.shape[0] if x.ndim else 1, middle) for verdict in wrong}
+    factors = {verdict.name: constant_factor(verdict, x, middle) for verdict in wrong}
     first = wrong[0]
     text = f"{what.name}: the gradient by {first.name} is wrong {first.describe(what.arrays[first.name].shape)}"
     text += f" {factors[first.name]}" if factors[first.name] else ""

@@ -11,6 +11,8 @@ from isbe_np.gradient_subjects import Subject
 
 # An element whose difference may be off by a larger share of its size is not told.
 RESOLVED = 1e-2
+# A step, in units of x, over which a tiny derivative shows beside a huge value.
+HUGE = 512.0
 # Elements for which the doubt that rounding leaves is settled by a backward pass of their own, at most.
 MOST_APART = 20
 RIGHT, WRONG, ZERO, KINK, UNTOLD = range(5)
@@ -65,7 +67,7 @@ class Verdict:
         worst = int(np.argmax(np.where(self.wrong, self.error, -1)))
         k = int(np.argmax(np.abs(self.given[worst] - self.wanted[worst])))
         place = tuple(int(i) for i in np.unravel_index(self.places[worst], shape))
-        return (f"at {place}: backward gives {self.given[worst, k]:.12g}, differences give {self.wanted[worst, k]:.12g}, a "
+        return (f"at {place}: backward gives {self.given[worst, k] + 0.0:.12g}, differences give {self.wanted[worst, k] + 0.0:.12g}, a "
                 f"relative error of {self.error[worst]:.1e} ({int(self.wrong.sum())} of {len(self.places)} elements are wrong).")
 
 
@@ -106,7 +108,7 @@ class Judge:
                 return self._write(verdict, n, RIGHT, now.slope, now.size, now.noise)
             if now is not None and not now.moved.any():
                 break
-        if now is not None and not (now.moved.any() or given.any()) and self._stands_still(line, scale * LADDER[0]):
+        if now is not None and not (now.moved.any() or given.any()) and self._stands_still(line, scale):
             return self._write(verdict, n, ZERO, now.slope, now.size, now.noise)
         slope, widest = self._best(line, scale, abs(float(self.array[place])))
         kind = self._kind(slope, given, flat, widest)
@@ -117,36 +119,43 @@ class Judge:
         return bool((error <= self.tolerance / 2 * now.size + now.noise).all()
                     and ((now.noise <= RESOLVED * now.size) & (now.size > 0)).any())
 
-    def _stands_still(self, line, step) -> bool:
-        """Whether nothing moves over `step` either, though rounding would hide no more than a trace of this gradient."""
-        now = self.differences.quotient(line, step)
-        hidden = self.differences.hidden(np.zeros(self.differences.middle.size, bool), step)
-        return now is not None and not now.moved.any() and bool((hidden <= 1e-6 * np.abs(self.gradient).max()).all())
+    def _stands_still(self, line, scale) -> bool:
+        """Whether nothing moves over a large step either. Over a huge one, what rounding hid would show at the same slope."""
+        near, far = self.differences.quotient(line, scale * LADDER[0]), self.differences.quotient(line, scale * HUGE)
+        if near is None or near.moved.any():
+            return False
+        hidden = self.differences.hidden(near.moved, scale * LADDER[0])
+        return far is None or not far.moved.any() or bool((far.size > hidden).any())
 
     def _write(self, verdict, n, kind, wanted, size, error):
         verdict.kind[n], verdict.wanted[n], verdict.size[n] = kind, wanted, size
         off, own = np.abs(verdict.given[n] - wanted), np.maximum(size, 1e-300)
+        measure = np.where(size > 0, np.maximum(np.abs(wanted), 1e-3 * own), np.maximum(np.abs(verdict.given[n]), 1e-300))
         # Of several weights, the one that resolves the element best counts; a fault counts by the one that shows it most.
         best = int(np.argmin(np.where(size > 0, error / own, np.inf)))
         with np.errstate(over="ignore"):
-            verdict.error[n] = (off / np.maximum(np.abs(wanted), 1e-3 * own)).max() if kind == WRONG else off[best] / own[best]
-            verdict.seen[n] = max(self.tolerance + 2 * error[best] / own[best], verdict.error[n])
+            verdict.error[n] = (off / measure).max() if kind == WRONG else off[best] / own[best]
+            verdict.seen[n] = self.tolerance + 2 * error[best] / own[best]
+            if kind == RIGHT:
+                verdict.seen[n] = max(verdict.seen[n], verdict.error[n])
 
     def _best(self, line, scale, own):
         """The slope by the ladder of steps at this scale; where nothing comes of it, at the element's own size and at 1."""
         if self.step:
             return self.differences.best(line, [8 * self.step, self.step, self.step / 8], self.tolerance), 8 * self.step
         tried = []
-        for unit in (scale, own, 1.0):
-            if not unit or any(1 / 8 < unit / other < 8 for other in tried) or (tried and slope.kink and unit > scale / 8):
+        for unit in (scale, own, 1.0, HUGE / LADDER[0] * scale):
+            if not unit or any(1 / 8 < unit / other < 8 for other in tried):
                 continue
-            if tried and slope.kink and unit != 1.0:
+            if tried and slope.kink and not (unit == 1 < scale):  # a smaller scale would only step over the kink
                 continue
             found = self.differences.best(line, [unit * t for t in LADDER], self.tolerance)
-            if not tried or self._resolved(found):
+            if tried and not slope.moved.any() and (found.size > self.differences.hidden(slope.moved, widest)).any():
+                break  # more than rounding could hide: the function is flat here, and something else far away
+            if not tried or self._resolved(found) or not slope.moved.any():
                 slope, widest = found, unit * LADDER[0]
             tried.append(unit)
-            if self._resolved(slope) or not (slope.size.any() or slope.kink or not np.isfinite(slope.error).all()):
+            if self._resolved(slope) or (slope.moved.any() and not slope.kink and np.isfinite(slope.error).all()):
                 break
         return slope, widest
 
@@ -246,7 +255,7 @@ def _search(judge, verdict, mask):
             setattr(verdict, name, np.concatenate([getattr(verdict, name), getattr(one, name)]))
 
 
-def constant_factor(verdict: Verdict, batch: int, middle: np.ndarray) -> str:
+def constant_factor(verdict: Verdict, x: np.ndarray, middle: np.ndarray) -> str:
     """A sentence where the gradient is everywhere the same multiple of the right one; otherwise nothing."""
     looked = (verdict.told | verdict.wrong) & (verdict.size > 0).any(axis=1)
     given, wanted, size = verdict.given[looked], verdict.wanted[looked], np.maximum(verdict.size[looked], 1e-300)
@@ -261,8 +270,9 @@ def constant_factor(verdict: Verdict, batch: int, middle: np.ndarray) -> str:
     text = f"Backward gives everywhere {factor:.{8 if abs(abs(factor) - 1) < 1e-2 else 4}g} of the right gradient."
     if factor < 0:
         text += " Its sign is wrong."
-    counts = {"the number of examples": batch, "the number of outputs of an example": int(np.prod(middle.shape[1:])),
-              "the number of all outputs": middle.size}
+    counts = {"the number of examples": len(x) if x.ndim else 1, "the number of outputs of an example": int(np.prod(middle.shape[1:])),
+              "the number of all outputs": middle.size,
+              "the number of elements of x": x.size}
     for what, count in counts.items():
         if count > 1 and (np.isclose(abs(factor), count, rtol=1e-3) or np.isclose(abs(factor), 1 / count, rtol=1e-3)):
             return f"{text} {count} is {what}: does forward take the mean where backward takes the sum, or the other way round?"
