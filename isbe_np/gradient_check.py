@@ -130,12 +130,12 @@ def check_gradients(subject, *x, targets=None, tolerance: float | None = None, s
     differences = Differences(what, weights, middle, random)
     chosen = _chosen(gradients, elements, random)
     report = GradientReport(what.name, precision="float32" if differences.single else "float64", notes=what.notes)
-    verdicts = []
+    verdicts, largest = [], max(float(np.abs(gradient).max()) for gradient in gradients.values())
     with tqdm(total=sum(map(len, chosen.values())), desc="checking gradients", unit="element", leave=False, delay=0.5,
               dynamic_ncols=True, disable=not sys.stderr.isatty()) as bar:
         for name, places in chosen.items():
             bar.set_postfix_str(name)
-            judge = Judge(what, name, gradients[name], differences, tolerance, step)
+            judge = Judge(what, name, gradients[name], differences, tolerance, step, largest)
             verdict = judge.imaginary(places) if complex_step else judge.elements(places, bar)
             if len(places) < what.arrays[name].size and not complex_step:
                 along_directions(judge, verdict, random, DIRECTIONS)
