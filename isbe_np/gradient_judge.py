@@ -157,9 +157,10 @@ class Judge:
             if tried and slope.kink and not (unit == 1 < scale):  # a smaller scale would only step over the kink
                 continue
             found = self.differences.best(line, [unit * t for t in LADDER], self.tolerance)
-            if tried and not slope.moved.any() and (found.size > self.differences.hidden(slope.moved, widest)).any():
+            still = tried and np.isfinite(slope.error).all() and not slope.moved.any()
+            if still and (found.size > self.differences.hidden(slope.moved, widest)).any():
                 break  # more than rounding could hide: the function is flat here, and something else far away
-            if not tried or self._resolved(found) or not slope.moved.any():
+            if not tried or self._resolved(found) or still:
                 slope, widest = found, unit * LADDER[0]
             tried.append(unit)
             if self._resolved(slope) or (slope.moved.any() and not slope.kink and np.isfinite(slope.error).all()):

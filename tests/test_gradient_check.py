@@ -158,8 +158,18 @@ def test_a_backward_that_spoils_what_it_reads_is_seen(spoil, words, random):
 
 
 def test_a_gradient_that_rounding_would_hide_is_refused(random):
-    with pytest.raises(ValueError, match="too small beside its value"):
-        isbe.check_gradients(lambda x: (1 + 3e-15 * np.sin(x), lambda dy: 1.5 * 3e-15 * np.cos(x) * dy), random.normal(size=(3, 4)))
+    """A constant beside which the function is lost, and a value that does not depend on x: softmax adds up to 1."""
+    x = random.normal(size=(3, 4))
+
+    def total(x):
+        y = isbe.softmax(x)
+        return y.sum(axis=1), lambda dy: y * (dy[:, None] - (dy[:, None] * y).sum(axis=1, keepdims=True))
+    with pytest.raises(ValueError, match="added its result to a much larger number"):
+        isbe.check_gradients(lambda x: (1 + 3e-15 * np.sin(x), lambda dy: 1.5 * 3e-15 * np.cos(x) * dy), x)
+    with pytest.raises(ValueError, match="total by x, at most .*, is too small beside its value 1.0e"):
+        isbe.check_gradients(total, x)
+    with pytest.raises(isbe.GradientError, match=r"everywhere 1.5 of the right gradient"):
+        isbe.check_gradients(lambda x: (3e-9 * np.sin(x), lambda dy: 1.5 * 3e-9 * np.cos(x) * dy), x)
 
 
 def test_a_batch_without_a_batch_axis_is_refused():
@@ -187,3 +197,196 @@ def test_the_collapse_by_complex_steps(random):
 def test_complex_steps_through_kernels_are_refused():
     with pytest.raises(TypeError, match=r"complex_step for a function of NumPy operations alone; got ReLU\(\)"):
         isbe.check_gradients(isbe.ReLU(), np.ones((2, 3)), complex_step=True)
+
+
+def softmax_in_place(x):
+    x -= x.max(axis=1, keepdims=True)
+    y = np.exp(x)
+    y /= y.sum(axis=1, keepdims=True)
+    return y, lambda dy: y * (dy - (dy * y).sum(axis=1, keepdims=True))
+
+
+def square_over(which):
+    """x² whose backward overwrites dy or x and returns it."""
+    def square(x):
+        def backward(dy):
+            target = dy if which == "dy" else x
+            target[...] = 2 * x * dy
+            return target
+        return x * x, backward
+    return square
+
+
+@pytest.mark.parametrize("function, words", [
+    (softmax_in_place, "softmax_in_place modifies x in its forward pass.*On copies its gradients are right"),
+    (square_over("dy"), "square modifies the error dy.*On copies its gradients are right"),
+    (square_over("x"), "square modifies x in its backward pass.*On copies its gradients are right"),
+])
+def test_functions_that_overwrite_what_they_get_are_named(function, words, random):
+    x = random.normal(size=(4, 5))
+    kept = x.copy()
+    with pytest.raises(isbe.GradientError, match=words):
+        isbe.check_gradients(function, x)
+    assert (x == kept).all()
+
+
+class Overwrites(Wrong):
+    def forward(self, step):
+        np.square(step.x, out=step.y)
+        step.x[...] = np.abs(step.x)
+
+
+def test_a_layer_that_overwrites_what_it_reads_is_named_inside_a_graph_too(random):
+    net = isbe.Sequential((3,), isbe.Dense(2), Overwrites(None), dtype=np.float64)
+    with pytest.raises(isbe.GradientError, match=r"Overwrites\(\) modifies the value of node 'dense_1'"):
+        isbe.check_gradients(net, random.normal(size=(4, 3)))
+
+
+def uneven(largest, of_sum, right):
+    """Elements of very different derivatives, apart or in one sum; the wrong gradient is 0 for all but the largest."""
+    a = np.array([largest, 1.0, 2.0, 3.0])
+
+    def linear(x):
+        return (a * x).sum() if of_sum else a * x, lambda dy: a * dy * (1 if right else np.array([1, 0, 0, 0]))
+    return linear
+
+
+@pytest.mark.parametrize("of_sum", [False, True])
+@pytest.mark.parametrize("largest", [1e8, 1e12])
+def test_small_elements_beside_large_ones_are_judged_by_their_own_size(largest, of_sum):
+    x = np.array([0.3, -0.2, 0.5, 0.1])
+    assert isbe.check_gradients(uneven(largest, of_sum, True), x).checked[0].elements == 4
+    with pytest.raises(isbe.GradientError, match=r"at \([123],\): backward gives 0, .*\(3 of 4 elements are wrong\)"):
+        isbe.check_gradients(uneven(largest, of_sum, False), x)
+
+
+def test_elements_that_differences_cannot_resolve_are_counted():
+    """Beside 1e16 rounding hides derivatives of 1 to 3 in a sum, not in outputs of their own."""
+    x = np.array([0.3, -0.2, 0.5, 0.1])
+    report = isbe.check_gradients(uneven(1e16, True, True), x)
+    assert report.checked[0].untold == 3 and "where differences can tell" in str(report) and "3 cannot be told" in str(report)
+    with pytest.raises(isbe.GradientError, match=r"\(3 of 4 elements are wrong\)"):
+        isbe.check_gradients(uneven(1e16, False, False), x)
+
+
+class NoScale(isbe.LayerNorm):
+    """The input's gradient forgets γ, which starts at 1."""
+
+    def backward(self, step):
+        kept = step.w.scale.copy()
+        step.w.scale[...] = 1
+        super().backward(step)
+        step.w.scale[...] = kept
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_check_draws_numbers_of_its_own(seed):
+    """For x from default_rng(0), as for any other."""
+    x = np.random.default_rng(seed).normal(size=(8, 4))
+    for layer in (isbe.BatchNorm(), isbe.LayerNorm()):
+        assert isbe.check_gradients(layer, x).worst < 1e-8
+    with pytest.raises(isbe.GradientError, match="by its input is wrong.*Right: by noscale_1.scale, noscale_1.shift"):
+        isbe.check_gradients(NoScale(), x)
+
+
+def single(factor=1.0, inside=False):
+    """A dense layer in float32, for whatever x; with `inside` it returns float64."""
+    w = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+
+    def dense(x):
+        y = x.astype(np.float32) @ w
+        return y.astype(np.float64) * 1.1 if inside else y, lambda dy: dy.astype(np.float32) @ w.T * (1.1 if inside else 1) * factor
+    return dense
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_float32_is_noticed_and_judged_by_its_own_precision(inside, kind):
+    x = np.random.default_rng(1).normal(size=(5, 4)).astype(kind)
+    report = isbe.check_gradients(single(inside=inside), x)
+    assert report.precision == "float32" and report.checked[0].seen < 5e-3 and report.checked[0].untold == 0
+    with pytest.raises(isbe.GradientError, match="everywhere 1.01 of"):
+        isbe.check_gradients(single(1.01, inside), x)
+
+
+@pytest.mark.parametrize("factor, words", [
+    (np.log(2), "everywhere 0.6931 of the right gradient[.]$"), (-1, "everywhere -1 of .*Its sign is wrong"),
+    (3, "everywhere 3 of .*3 is the number of examples"), (0.25, "everywhere 0.25 of .*4 is the number of outputs of an example"),
+    (0, "Backward gives 0 everywhere"),
+])
+def test_a_constant_factor_is_named(factor, words, random):
+    with pytest.raises(isbe.GradientError, match=words):
+        isbe.check_gradients(sine(factor), random.normal(size=(3, 4)))
+
+
+def test_random_functions_and_functions_with_a_state_are_refused(random):
+    draws, weights = np.random.default_rng(3), random.normal(size=(4, 2))
+
+    def dropout(x):
+        kept = draws.random(x.shape) < 0.5
+        return x * kept, lambda dy: dy * kept
+
+    def learns(x):
+        def backward(dy):
+            weights[...] -= 0.1 * x.T @ dy
+            return dy @ weights.T
+        return x @ weights, backward
+    x = random.normal(size=(3, 4))
+    with pytest.raises(ValueError, match="dropout gives two values at the same x in two calls.*draws random numbers"):
+        isbe.check_gradients(dropout, x)
+    with pytest.raises(isbe.GradientError, match="learns gives two values.*its backward pass.*writes into its parameters"):
+        isbe.check_gradients(learns, x)
+
+
+@pytest.mark.parametrize("made", [None, "text", [[1], [2, 3]], 1j * np.ones(3)], ids=str)
+def test_what_is_no_gradient_is_refused(made):
+    with pytest.raises(isbe.GradientError, match=r"must return the gradient by x, numbers of shape \(3,\)"):
+        isbe.check_gradients(lambda x: (x * x, lambda dy: made), np.ones(3))
+
+
+def test_large_subjects_are_sampled_and_a_single_wrong_element_is_found_all_the_same(random):
+    def almost(fault):
+        def sin(x):
+            def backward(dy):
+                dx = dy * np.cos(x)
+                dx[71, 35] *= fault
+                return dx
+            return np.sin(x), backward
+        return sin
+    x = random.normal(size=(100, 60))
+    report = isbe.check_gradients(almost(1), x)
+    assert "50 of 6,000 elements and 2 directions through all" in str(report) and report.worst < 1e-8
+    with pytest.raises(isbe.GradientError, match=r"wrong at \(71, 35\): .*1 of 51 elements"):
+        isbe.check_gradients(almost(1.01), x)
+    with pytest.raises(isbe.GradientError, match=r"wrong at \(71, 35\): .*1 of 6000 elements"):
+        isbe.check_gradients(almost(1.01), x, elements="all")
+
+
+def test_tokens_are_left_as_they_are(random):
+    from isbe_np.layers.embedding import Embedding
+    report = isbe.check_gradients(isbe.Sequential((3,), Embedding(9, 4), isbe.Dense(2), dtype=np.float64),
+                                  random.integers(0, 9, (2, 3)))
+    assert [row.name for row in report.checked] == ["embedding_1.weight", "dense_1.weight", "dense_1.bias"]
+    assert "its input: tokens" in str(report)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_right_functions_of_every_scale_pass_and_wrong_ones_do_not(kind):
+    """Softmax with x scaled by 1e-8 to 1e8, and with an element off by one hundredth."""
+    def softmax(scale, fault):
+        def function(x):
+            z = x.astype(kind) / kind(scale)
+            y = np.exp(z - z.max(axis=1, keepdims=True))
+            y /= y.sum(axis=1, keepdims=True)
+
+            def backward(dy):
+                dx = y * (dy.astype(kind) - (dy.astype(kind) * y).sum(axis=1, keepdims=True)) / kind(scale)
+                dx[0, 0] *= kind(fault)
+                return dx
+            return y, backward
+        return function
+    for k in range(-8, 9, 2):
+        x = 10.0 ** k * np.random.default_rng(k + 8).normal(size=(2, 4))
+        isbe.check_gradients(softmax(10.0 ** k, 1), x)
+        with pytest.raises(isbe.GradientError, match=r"at \(0, 0\).*1 of 8"):
+            isbe.check_gradients(softmax(10.0 ** k, 1.05), x)

@@ -71,7 +71,8 @@ axes.legend()
 # %%
 # A whole layer at once
 # ---------------------
-# ``isbe.check_gradients`` does this with central differences and ``h = 6e-6`` for every element of every gradient.
+# ``isbe.check_gradients`` does this with central differences and ``h = 6e-6`` of x, element by element. It measures the rounding
+# of the layer's values, tries other steps where that one does not agree, and says how small a fault would show.
 
 batch = np.random.default_rng(0).normal(size=(4, 5))
 print(isbe.check_gradients(isbe.Tanh(), batch), "\n")
@@ -101,7 +102,7 @@ except isbe.GradientError as fault:
 # Solutions
 # ---------
 # 1. ``2 h a = ε / h²``, so ``h = (ε / 2a)^(1/3)``, about 5e-6, and the error is some ``ε^(2/3)``, about 4e-11.
-# 2. No: its tolerance is 1e-6 of the largest element. Rounding in float32 is larger than such a fault.
+# 2. No: its tolerance is 1e-6 of the element's own size. Rounding in float32 is larger than such a fault.
 # 3. 1/2, the mean of both sides, which is no slope of ReLU. ``check_gradients`` refuses: the check would prove nothing.
 #
 # .. code-block:: python
