@@ -66,7 +66,8 @@ class Checked:
 
     def __str__(self) -> str:
         many = f"{self.elements}" if self.elements == self.total else f"{self.elements} of {self.total:,}"
-        parts = [f"{self.name}: {many} elements" + (f" and {self.directions} directions through all" if self.directions else "")]
+        through = f" and {self.directions} directions through all" if self.directions else ""
+        parts = [f"{self.name}: {many} elements{through}"]
         if self.elements > self.kinks + self.untold + self.zero:
             parts.append(f"worst relative error {self.worst:.1e}, faults above {self.seen:.0e} would show")
         if self.zero:
@@ -242,8 +243,8 @@ def _row(what, verdict: Verdict, middle) -> Checked:
     count, size = len(verdict.places), what.arrays[verdict.name].size
     kinks, untold, zero = int(verdict.kink.sum()), int(verdict.untold.sum()), int(verdict.zero.sum())
     if zero == count:
-        raise ValueError(f"check_gradients: the gradient of {what.name} by {verdict.name} is zero throughout, so that the check "
-                         f"would prove nothing. Choose x where it is not, or another seed.")
+        raise ValueError(f"check_gradients: the gradient of {what.name} by {verdict.name} is zero throughout, so that the "
+                         f"check would prove nothing. Choose x where it is not, or another seed.")
     if kinks > MOST_KINKS * count:
         raise ValueError(f"check_gradients: {kinks} of {count} elements of {verdict.name} straddle a kink of "
                          f"{what.name}, so that differences mean nothing there. Move x away from it, for example by 0.01.")

@@ -35,7 +35,10 @@ Line = Callable[[float], tuple[np.ndarray, float]]
 
 @dataclass
 class Quotient:
-    """D(h) of each L, (K,), over the width 2h, with its size, its rounding error and the jump between its halves; which outputs moved, (m,)."""
+    """D(h) of each L, (K,), over the width 2h; its size, rounding error, and the jump between its halves.
+
+    moved (m,): which outputs moved.
+    """
 
     step: float
     width: float

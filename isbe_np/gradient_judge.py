@@ -67,8 +67,9 @@ class Verdict:
         worst = int(np.argmax(np.where(self.wrong, self.error, -1)))
         k = int(np.argmax(np.abs(self.given[worst] - self.wanted[worst])))
         place = tuple(int(i) for i in np.unravel_index(self.places[worst], shape))
-        return (f"at {place}: backward gives {self.given[worst, k] + 0.0:.12g}, differences give {self.wanted[worst, k] + 0.0:.12g}, a "
-                f"relative error of {self.error[worst]:.1e} ({int(self.wrong.sum())} of {len(self.places)} elements are wrong).")
+        given, wanted = self.given[worst, k] + 0.0, self.wanted[worst, k] + 0.0
+        return (f"at {place}: backward gives {given:.12g}, differences give {wanted:.12g}, a relative "
+                f"error of {self.error[worst]:.1e} ({int(self.wrong.sum())} of {len(self.places)} elements are wrong).")
 
 
 class Judge:
@@ -150,21 +151,23 @@ class Judge:
         """The slope by the ladder of steps at this scale; where nothing comes of it, at the element's own size and at 1."""
         if self.step:
             return self.differences.best(line, [8 * self.step, self.step, self.step / 8], self.tolerance), 8 * self.step
-        tried = []
-        for unit in (scale, own, 1.0, HUGE / LADDER[0] * scale):
+        slope, widest = self.differences.best(line, [scale * t for t in LADDER], self.tolerance), scale * LADDER[0]
+        tried = [scale]
+        for unit in (own, 1.0, HUGE / LADDER[0] * scale):
+            known = np.isfinite(slope.error).all()
+            if self._resolved(slope) or (slope.moved.any() and not slope.kink and known):
+                break
             if not unit or any(1 / 8 < unit / other < 8 for other in tried):
                 continue
-            if tried and slope.kink and not (unit == 1 < scale):  # a smaller scale would only step over the kink
+            if slope.kink and not unit == 1 < scale:  # a smaller scale would only step over the kink
                 continue
             found = self.differences.best(line, [unit * t for t in LADDER], self.tolerance)
-            still = tried and np.isfinite(slope.error).all() and not slope.moved.any()
+            still = known and not slope.moved.any()
             if still and (found.size > self.differences.hidden(slope.moved, widest)).any():
                 break  # more than rounding could hide: the function is flat here, and something else far away
-            if not tried or self._resolved(found) or still:
+            if self._resolved(found) or still:
                 slope, widest = found, unit * LADDER[0]
             tried.append(unit)
-            if self._resolved(slope) or (slope.moved.any() and not slope.kink and np.isfinite(slope.error).all()):
-                break
         return slope, widest
 
     @staticmethod
@@ -204,9 +207,10 @@ class Judge:
 
     def imaginary(self, places) -> Verdict:
         """Compare with complex steps, which have no error but rounding."""
-        verdict = self.blank(places)
+        verdict, along = self.blank(places), self.what.imaginary
+        assert along is not None
         for n, flat in enumerate(places):
-            moves = self.what.imaginary(np.unravel_index(int(flat), self.array.shape))
+            moves = along(np.unravel_index(int(flat), self.array.shape))
             wanted, size = self.differences.weights @ moves, np.abs(self.differences.weights) @ np.abs(moves)
             wrong = (np.abs(verdict.given[n] - wanted) > self.tolerance * size).any()
             self._write(verdict, n, WRONG if wrong else RIGHT if size.any() else ZERO, wanted, size, 0 * size)
@@ -280,7 +284,8 @@ def constant_factor(verdict: Verdict, x: np.ndarray, middle: np.ndarray) -> str:
     text = f"Backward gives everywhere {factor:.{8 if abs(abs(factor) - 1) < 1e-2 else 4}g} of the right gradient."
     if factor < 0:
         text += " Its sign is wrong."
-    counts = {"the number of examples": len(x) if x.ndim else 1, "the number of outputs of an example": int(np.prod(middle.shape[1:])),
+    counts = {"the number of examples": len(x) if x.ndim else 1,
+              "the number of outputs of an example": int(np.prod(middle.shape[1:])),
               "the number of all outputs": middle.size,
               "the number of elements of x": x.size}
     for what, count in counts.items():

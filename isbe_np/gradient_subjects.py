@@ -1,10 +1,11 @@
-"""What `check_gradients` can check, each as a value y of its arrays and the gradients of Σ r ⊙ y that its backward pass gives."""
+"""What `check_gradients` can check: each as a value y of its arrays, and the gradients of Σ r ⊙ y by its backward pass."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 
@@ -141,7 +142,8 @@ def with_watch(net: Graph, forward) -> None:
         steps, kept = plan.steps, net.values.copy()
         sources = {id(step): [net.names[slot.node] for slot in slots] for _, step, slots, _ in steps}
         try:
-            plan.steps = [(Watched(layer, sources[id(step)]), step, *rest) for layer, step, *rest in steps]
+            plan.steps = [(cast(Layer, Watched(layer, sources[id(step)])), step, reads, target)
+                          for layer, step, reads, target in steps]
             scores = forward()
         finally:
             plan.steps = steps

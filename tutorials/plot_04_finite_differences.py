@@ -71,8 +71,8 @@ axes.legend()
 # %%
 # A whole layer at once
 # ---------------------
-# ``isbe.check_gradients`` does this with central differences and ``h = 6e-6`` of x, element by element. It measures the rounding
-# of the layer's values, tries other steps where that one does not agree, and says how small a fault would show.
+# ``isbe.check_gradients`` does this with central differences and ``h = 6e-6`` of x, element by element. It measures the
+# rounding of the layer's values, tries other steps where that one does not agree, and says how small a fault would show.
 
 batch = np.random.default_rng(0).normal(size=(4, 5))
 print(isbe.check_gradients(isbe.Tanh(), batch), "\n")
