@@ -392,3 +392,15 @@ def test_right_functions_of_every_scale_pass_and_wrong_ones_do_not(kind):
         isbe.check_gradients(softmax(10.0 ** k, 1), x)
         with pytest.raises(isbe.GradientError, match=r"at \(0, 0\).*1 of 8"):
             isbe.check_gradients(softmax(10.0 ** k, 1.05), x)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_weights_of_the_outputs_are_never_those_of_default_rng(seed):
+    """x from the same seed would lie where BatchNorm's and LayerNorm's gradients vanish."""
+    x, seen = np.random.default_rng(seed).normal(size=(8, 4)), []
+
+    def same(x):
+        return x, lambda dy: seen.append(dy.copy()) or dy
+    isbe.check_gradients(same, x, seed=seed)
+    assert len({dy.tobytes() for dy in seen}) >= 2, "one direction alone may be degenerate"
+    assert max(abs(np.corrcoef(dy.ravel(), x.ravel())[0, 1]) for dy in seen) < 0.9
