@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from isbe_np.checks import nearest
+from isbe_np import checks
 from isbe_np.heads import ROUTES, Head, Normalizer
 from isbe_np.heads.losses import gradient
 from isbe_np.heads.normalizers import Softmax
@@ -85,11 +85,11 @@ def explain(scores, target, normalizer: str | Normalizer = "softmax", route: str
     ValueError for what cannot be explained, in the head's words where the head refuses it.
     """
     head = Head(normalizer, route, "sum", loss=loss, dilation=dilation, strict=False)
-    x = _read_scores(scores, nearest("explain: dtype", dtype, tuple(TOLERANCE)))
+    x = _read_scores(scores, checks.nearest("explain: dtype", dtype, tuple(TOLERANCE)))
     if not 0 <= smoothing <= 1:
         raise ValueError(f"explain: smoothing expects a share from 0 to 1; got {smoothing}.")
     soft = head.forward(x)
-    t = read_targets(np.asarray(target)[None], x)
+    t = read_targets(checks.numbers("explain(target)", target, "a label or a number for each class", names=True)[None], x)
     t = one_hot(t, x, *head.encoding) if t.ndim == 1 else t
     if smoothing:
         t = ((1 - smoothing) * t + smoothing * t.mean()).astype(x.dtype)
@@ -108,17 +108,14 @@ def explain(scores, target, normalizer: str | Normalizer = "softmax", route: str
 
 def _read_scores(given, dtype) -> np.ndarray:
     """The scores as an array (1, C)."""
-    try:
-        numbers = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"explain: scores must be numbers, one for each class; got {given!r}.") from None
-    if numbers.ndim != 1 or not 1 <= numbers.size <= MOST:
+    scores = checks.real_array("explain(scores)", given, np.float64, "numbers, one for each class")
+    if scores.ndim != 1 or not 1 <= scores.size <= MOST:
         raise ValueError(f"explain: scores must be 1 to {MOST} numbers, one for each class, for every one of C² numbers is "
-                         f"shown; got {numbers.size if numbers.ndim == 1 else f'shape {numbers.shape}'}.")
+                         f"shown; got {scores.size if scores.ndim == 1 else f'shape {scores.shape}'}.")
     with np.errstate(over="ignore"):
-        x = numbers.astype(dtype)
-    if (lost := np.isinf(x) & np.isfinite(numbers)).any():
-        raise ValueError(f"explain: the score {numbers[lost][0]:g} is too large for {dtype}. Use float64, or smaller scores.")
+        x = scores.astype(dtype)
+    if (lost := np.isinf(x) & np.isfinite(scores)).any():
+        raise ValueError(f"explain: the score {scores[lost][0]:g} is too large for {dtype}. Use float64, or smaller scores.")
     return x[None]
 
 

@@ -17,7 +17,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from isbe_np.checks import FLOATS, float_array, whole
+from isbe_np.checks import FLOATS, float_array, is_room, whole
 from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, Weights, zeros
 from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
@@ -104,7 +104,7 @@ class Graph:
 
         batch (N, *input shape) of the graph's dtype -> (N, *output shape), a new array, or `out` where one is given.
         `training` switches on what acts in training only, such as dropout. ValueError for a batch that is empty, of another
-        shape, or not finite; TypeError for another dtype.
+        shape, not finite, or masked; TypeError for another dtype. Lists of Python's numbers are read in the graph's dtype.
         """
         batch = self._check_batch(batch)
         with self.sharing:
@@ -119,7 +119,7 @@ class Graph:
             self._ran = plan
             if out is None:
                 return scores.copy()
-            if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (scores.shape, scores.dtype):
+            if not is_room(out, scores.shape, scores.dtype):
                 raise ValueError(f"Graph.forward expects out to be an array of shape {scores.shape} and {scores.dtype}; "
                                  f"got {getattr(out, 'shape', type(out).__name__)} of {getattr(out, 'dtype', 'no dtype')}.")
             np.copyto(out, scores)

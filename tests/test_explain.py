@@ -174,7 +174,7 @@ def test_a_normalizer_of_ones_own_with_a_forward_only():
 
 @pytest.mark.parametrize(("arguments", "options", "says"), [
     ((range(MOST + 1), 0), {}, "1 to 12 numbers"), (([], 0), {}, "1 to 12 numbers"), (([[1, 2]], 0), {}, "shape (1, 2)"),
-    (("ab", 0), {}, "must be numbers"), ((SCORES, 3), {}, "0..2"), ((SCORES, 0.5), {}, "whole"),
+    (("ab", 0), {}, "explain(scores) expects numbers"), ((SCORES, 3), {}, "from 0 to 2"), ((SCORES, 0.5), {}, "whole"),
     ((SCORES, [1, 0]), {}, "(1, 3)"),
     ((SCORES, 0), {"smoothing": 1.5}, "0 to 1"), ((SCORES, 0), {"smoothing": np.nan}, "0 to 1"),
     ((SCORES, 0), {"dtype": "float16"}, "float32"), (([1e39, 0], 0), {"dtype": "float32"}, "too large for float32"),

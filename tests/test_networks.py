@@ -95,9 +95,9 @@ def test_labels_of_texts_are_checked():
         data = isbe.datasets.Dataset("texts", x, labels, x, labels, tuple("0123456789"), "made up")
         isbe.train(net, isbe.Head(), data, 1, 4, isbe.SGD(0.1), progress=False)
 
-    with pytest.raises(ValueError, match=r"label for each of 8 examples and each of 8 positions; got shape \(8,\)"):
+    with pytest.raises(ValueError, match=r"label for each of 8 examples and 8 positions, shape \(8, 8\); got shape \(8,\)"):
         train(y[:, 0])
-    with pytest.raises(ValueError, match="labels from 0 to 9, one for each of the network's 10 scores; label 3 is 10"):
+    with pytest.raises(ValueError, match=r"labels from 0 to 9, one for each of the network's 10 scores; label \(0, 3\) is 10"):
         train(np.where(np.arange(64).reshape(8, 8) == 3, 10, y))
-    with pytest.raises(ValueError, match=r"one label for each of 8 examples, shape \(8, 8\); got shape \(8,\)"):
+    with pytest.raises(ValueError, match=r"one label for each of 8 examples and 8 positions, shape \(8, 8\); got shape \(8,\)"):
         isbe.accuracy(net, x, y[:, 0])

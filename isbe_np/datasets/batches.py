@@ -19,8 +19,10 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int
             augment: Callable | None = None, first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of x (B, ...) and y (B, ...) that together hold every example once, in the order of `order`.
 
-    They are C-contiguous copies. B is `batch_size`, save for the last pair, which holds what is left. ValueError and
-    TypeError come at the call, before the first pair: for lengths that differ, no examples, or numbers out of range.
+    x and y are read by position, whatever index a pandas table has. The pairs are C-contiguous copies. B is `batch_size`, save
+    for the last pair, which holds what is left. ValueError and TypeError come at the call, before the first pair: for what is
+    no array of numbers, masked entries, targets y that are not finite, lengths that differ, no examples, or numbers out of
+    range.
 
     augment : such as `isbe_np.Affine(rotation=10)`, called as augment(x, indices, epoch, out, seed): changes the copies, which
         then share one memory: the next pair overwrites the one before.
@@ -28,9 +30,16 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int
     """
     batch_size = checks.whole("batches: batch_size", batch_size)
     first = checks.whole("batches: first", first, least=0)
+    x, y = checks.numbers("batches(x)", x), checks.numbers("batches(y)", y, "labels or targets", names=True)
+    if x.ndim == 0 or y.ndim == 0:
+        raise ValueError(f"batches expects x (N, ...) and y (N, ...); got shapes {x.shape} and {y.shape}.")
     if len(x) != len(y):
         raise ValueError(f"batches expects one label for each image; got {len(x)} images and {len(y)} labels. "
                          "Cut x and y to the same length.")
+    if not np.isfinite(y).all():
+        n = np.argwhere(~np.isfinite(y))[0]
+        raise ValueError(f"batches(y) expects finite labels or targets; {checks.place(n)} is {y[tuple(n)]}. Leave out the "
+                         f"examples without a label.")
     shuffled = order(len(x), seed, epoch)
     pieces = (shuffled[at:at + batch_size] for at in range(first * batch_size, len(x), batch_size))
     if augment is None:

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from isbe_np.checks import float_array, nearest
+from isbe_np.checks import float_array, is_room, nearest, real_array
 from isbe_np.heads.elementwise import HardSigmoid, HardTanh, Identity, Sigmoid, Tanh
 from isbe_np.heads.losses import LOSSES, all_finite, values
 from isbe_np.heads.normalizers import Normalizer, Softmax
@@ -113,8 +113,8 @@ class Head:
 
         The head keeps `scores`, and `out` where one is given, and not copies: leave them unchanged until `backward` and
         `loss` are done. What is returned without `out` is yours: a copy, which `out` saves, and `error` too. Raises
-        ValueError for scores that are not (N, C), or that have no soft scores (NaN, infinity); FloatingPointError where a
-        normalizer of yours returns none.
+        ValueError for scores that are not (N, C), are masked, or have no soft scores (NaN, infinity); TypeError for another
+        dtype; FloatingPointError where a normalizer of yours returns none.
         """
         scores = self._read_scores(scores)
         soft = _room("Head.forward", out, scores)
@@ -137,7 +137,7 @@ class Head:
             if self._built_in:
                 self.normalizer.forward(scores, out=soft)
             else:
-                soft[...] = _shaped(self.normalizer.forward(scores), scores.shape)
+                soft[...] = _of_normalizer(self.normalizer.forward(scores), scores)
         if isinstance(self.normalizer, Softmax):
             _refuse_bad_row(self.normalizer, scores, soft)
         elif not self._built_in:
@@ -147,7 +147,8 @@ class Head:
     def backward(self, targets, out: np.ndarray | None = None) -> np.ndarray:
         """Error (N, C) to send back to the network, in a fresh array or in `out`.
 
-        `targets` are class indices (N,) or numbers (N, C). Raises ValueError for targets that do not fit the scores,
+        `targets` are class indices (N,), whole numbers from 0 of any dtype, or numbers (N, C). Raises ValueError for targets
+        that are masked or do not fit the scores, TypeError for what holds no numbers,
         RuntimeError before `forward`, FloatingPointError (if `strict`) where the route divides by a soft score of 0.
         """
         e = _room("Head.backward", out, self.scores, self.soft)
@@ -237,16 +238,17 @@ def _room(who, out, *used):
     like = used[0]
     if out is None:
         return np.empty_like(like)
-    if not isinstance(out, np.ndarray) or out.shape != like.shape or out.dtype != like.dtype:
+    if not is_room(out, like.shape, like.dtype):
         raise ValueError(f"{who}: out must be an array of shape {like.shape} and {like.dtype}.")
     if not (out.flags.c_contiguous and out.flags.writeable) or any(np.may_share_memory(out, a) for a in used):
         raise ValueError(f"{who}: out must be C-contiguous, writeable and apart from the arrays the head still needs.")
     return out
 
 
-def _shaped(soft, shape):
-    if np.shape(soft) != shape:
-        raise ValueError(f"Head.forward: the normalizer must return shape {shape}; got {np.shape(soft)}.")
+def _of_normalizer(given, scores):
+    soft = real_array("Head.forward", given, scores.dtype, "soft scores from the normalizer")
+    if soft.shape != scores.shape:
+        raise ValueError(f"Head.forward: the normalizer must return shape {scores.shape}; got {soft.shape}.")
     return soft
 
 

@@ -11,6 +11,7 @@ and there is no dilation.
 
 import numpy as np
 
+from isbe_np.checks import real_array
 from isbe_np.kernels import finite
 
 LOSSES = ("matching", "cross_entropy", "binary_cross_entropy", "squared")
@@ -34,7 +35,8 @@ def gradient(name: str, normalizer, soft: np.ndarray, targets: np.ndarray) -> np
         return ratio(1 - targets, 1 - soft) - ratio(targets, soft)
     if name == "squared":
         return soft - targets
-    return np.asarray(normalizer.matching_gradient(soft, targets), soft.dtype)
+    g = normalizer.matching_gradient(soft, targets)
+    return real_array("Head.backward", g, soft.dtype, "a gradient from the normalizer")
 
 
 def all_finite(array: np.ndarray) -> bool:
@@ -49,7 +51,8 @@ def values(head, targets: np.ndarray) -> np.ndarray:
     if name == getattr(normalizer, "matching", "matching") and hasattr(normalizer, "matching_loss"):
         return normalizer.matching_loss(scores, targets)
     if name == "matching":
-        return np.float64(normalizer.potential(scores)) - (t * scores).sum(axis=1)
+        potential = real_array("Head.loss", normalizer.potential(scores), np.float64, "a potential from the normalizer")
+        return potential - (t * scores).sum(axis=1)
     if name == "squared":
         return ((head.soft - t) ** 2 / 2).sum(axis=1)
     log_soft = normalizer.log_soft(scores) if hasattr(normalizer, "log_soft") else np.log(np.float64(head.soft))

@@ -5,7 +5,7 @@ To bring your own, subclass `Normalizer`, or write any object with the methods t
 
 import numpy as np
 
-from isbe_np.checks import float_array
+from isbe_np.checks import float_array, real_array
 from isbe_np.kernels import softmax as kernels
 
 JACOBIAN_LIMIT = 4 * 2**30  # bytes
@@ -68,14 +68,10 @@ class Softmax(Normalizer):
         """k ⊙ x + b (N, C), which is `scores` itself where there is neither."""
         if self.dilation is None and self.relocation is None:
             return scores
-        for name, values in (("dilation", self.dilation), ("relocation", self.relocation)):
-            if values is not None and values.ndim and values.size != scores.shape[1]:
-                raise ValueError(f"Head: {name} has {values.size} numbers, the scores {scores.shape[1]} classes.")
-        if self.dilation is not None and not self.dilation.astype(scores.dtype).all():
-            raise ValueError(f"Head: dilation {self.dilation.min():.3g} is 0 in {scores.dtype}. Use a larger one, or float64.")
+        k, b = _in_dtype("dilation", self.dilation, scores), _in_dtype("relocation", self.relocation, scores)
         with np.errstate(all="ignore"):
-            x = scores if self.dilation is None else self.dilation.astype(scores.dtype) * scores
-            return x if self.relocation is None else x + self.relocation.astype(x.dtype)
+            x = scores if k is None else k * scores
+            return x if b is None else x + b
 
     def dilate(self, derivative):
         """Multiply in place by k along the last axis, the factor that the chain rule adds for k ⊙ x."""
@@ -129,10 +125,25 @@ class Softmax(Normalizer):
         return loss
 
 
+def _in_dtype(name, values, scores):
+    """Dilation or relocation in the dtype of the scores; ValueError where it is 0 or infinite there, or of another size."""
+    if values is None:
+        return None
+    if values.ndim and values.size != scores.shape[1]:
+        raise ValueError(f"Head: {name} has {values.size} numbers, the scores {scores.shape[1]} classes.")
+    with np.errstate(all="ignore"):
+        cast = values.astype(scores.dtype)
+    if (lost := np.isinf(cast)).any():
+        raise ValueError(f"Head: {name} {values[lost][0]:.3g} is infinite in {scores.dtype}. Use a smaller one, or float64.")
+    if name == "dilation" and not cast.all():
+        raise ValueError(f"Head: dilation {values.min():.3g} is 0 in {scores.dtype}. Use a larger one, or float64.")
+    return cast
+
+
 def _per_class(name, given):
     if given is None:
         return None
-    values = np.asarray(given, np.float64)
+    values = real_array(f"Head: {name}", given, np.float64)
     if values.ndim > 1 or not np.isfinite(values).all():
         raise ValueError(f"Head: {name} expects a finite number, or one for each class; got {given!r}.")
     return values

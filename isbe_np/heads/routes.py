@@ -6,6 +6,7 @@ gradient of the head's loss in the scores; route 4 sends the difference of soft 
 
 import numpy as np
 
+from isbe_np.checks import real_array
 from isbe_np.heads.losses import all_finite, gradient
 from isbe_np.heads.normalizers import Softmax, check_jacobian_size
 from isbe_np.kernels import softmax as kernels
@@ -15,7 +16,7 @@ def jacobian(head, t, e):
     """e = Jᵀ g with the explicit J (N, C, C) and g = ∂loss/∂y"""
     check_jacobian_size(head.soft)
     g = gradient(head.loss_name, head.normalizer, head.soft, t)
-    J = np.ascontiguousarray(head.normalizer.jacobian(head.scores, head.soft), e.dtype)
+    J = real_array("Head.backward", head.normalizer.jacobian(head.scores, head.soft), e.dtype, "a Jacobian from the normalizer")
     if J.shape != (*e.shape, e.shape[1]):
         raise ValueError(f"Head: the normalizer's jacobian must return shape {(*e.shape, e.shape[1])}; got {J.shape}.")
     kernels.jacobian_product(J, g, e)
@@ -24,7 +25,8 @@ def jacobian(head, t, e):
 def factored(head, t, e):
     """e = Jᵀ g by a formula without J"""
     g = gradient(head.loss_name, head.normalizer, head.soft, t)
-    e[...] = head.normalizer.product(head.scores, head.soft, g)
+    e[...] = real_array("Head.backward", head.normalizer.product(head.scores, head.soft, g), e.dtype,
+                         "a product from the normalizer")
 
 
 def fused(head, t, e):

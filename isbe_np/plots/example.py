@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from isbe_np import checks
 from isbe_np.explain import Explanation
 from isbe_np.heads import ROUTES, Head, softmax_jacobian
 from isbe_np.plots.style import HATCHES, SIGNED, STYLE, no_spines, shade, text_of
@@ -23,7 +24,7 @@ FORMULAS = {"jacobian": "$J^T g$, with $J$", "factored": "$J^T g$, without $J$",
 def collapse_figure(scores: np.ndarray, label: int) -> Figure:
     """One example's softmax Jacobian J, cross-entropy gradient g, and their product beside y - t, as numbers."""
     head = Head("softmax", "jacobian", "sum")
-    soft = head.forward(np.asarray(scores, np.float64)[None])
+    soft = head.forward(checks.real_array("collapse_figure(scores)", scores, np.float64)[None])
     product = head.backward(np.array([label]))[0]
     target = np.eye(soft.shape[1])[label]
     J, g, y = softmax_jacobian(soft)[0], 0.0 - target / soft[0], soft[0]
@@ -44,7 +45,7 @@ def collapse_figure(scores: np.ndarray, label: int) -> Figure:
 
 def jacobian_figure(jacobian: np.ndarray, title: str = "Jacobian $J_{ij} = \\partial y_i\\,/\\,\\partial x_j$") -> Figure:
     """A Jacobian J (C, C) as a heat map, with its numbers where at most 12 classes leave room for them."""
-    J = np.asarray(jacobian)
+    J = checks.numbers("jacobian_figure(jacobian)", jacobian)
     if J.ndim != 2 or J.shape[0] != J.shape[1]:
         raise ValueError(f"jacobian_figure expects the Jacobian (C, C) of one example; got shape {J.shape}. Pass J[n].")
     C = len(J)

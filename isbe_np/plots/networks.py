@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
-from isbe_np.checks import whole
+from isbe_np.checks import class_indices, float_array, numbers, whole
 from isbe_np.graph import Graph
 from isbe_np.layers.base import Node
 
@@ -21,14 +21,16 @@ def confusion_figure(true: np.ndarray, predicted: np.ndarray, names: list[str] |
 
     names: of the classes, their numbers where left out. Counts are written where at most 20 classes leave room.
     """
-    true, predicted = np.asarray(true), np.asarray(predicted)
+    true, predicted = (numbers("confusion_figure", given, "whole-number classes", names=True) for given in (true, predicted))
     if true.shape != predicted.shape or true.ndim != 1 or not true.size:
         raise ValueError(f"confusion_figure expects a true and a predicted class for each example, (N,) with N >= 1; "
                          f"got shapes {true.shape} and {predicted.shape}.")
-    C = max(int(max(true.max(), predicted.max())) + 1, len(names or ()))
+    top = np.fmax.reduce([true.max(), predicted.max()])
+    C = max(int(top) + 1 if np.isfinite(top) else 1, len(names or ()))
     if true.min() < 0 or predicted.min() < 0 or (names is not None and len(names) != C):
         raise ValueError(f"confusion_figure expects classes from 0 and a name for each; got classes "
                          f"{min(true.min(), predicted.min())} to {C - 1} and {len(names or ())} names.")
+    true, predicted = (class_indices("confusion_figure", given, C) for given in (true, predicted))
     counts = np.zeros((C, C), np.int64)
     np.add.at(counts, (true, predicted), 1)
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -91,7 +93,7 @@ def activations_figure(net: Graph, image: np.ndarray, names: list[str] | None = 
 
     image: (C, H, W). names: nodes by their names in the graph, in order; by default all that hold maps, and the last.
     """
-    net.forward(np.asarray(image)[None])
+    net.forward(float_array("activations_figure(image)", image, net.dtype)[None])
     if names is None:
         names = [name for node, name in net.names.items() if len(node.shape) == 3 or node is net.nodes[-1]]
     values = {name: net.value(name)[0] for name in names}

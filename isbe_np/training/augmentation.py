@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isbe_np.checks import float_array, whole
+from isbe_np.checks import float_array, is_room, numbers, whole
 from isbe_np.kernels import augmentation as kernels
 
 # (images, indices, epoch, out, seed) -> out
@@ -36,7 +36,7 @@ class Augmentation:
         same index in the same epoch under the same seed is changed in the same way. ValueError or TypeError for others.
         """
         kind = type(self).__name__
-        images, indices = float_array(f"{kind}(images)", images), np.ascontiguousarray(indices)
+        images, indices = float_array(f"{kind}(images)", images), numbers(f"{kind}(indices)", indices)
         if images.ndim != 4:
             raise ValueError(f"{kind}(images) expects images of shape (M, C, H, W); got {images.shape}.")
         if indices.ndim != 1 or indices.dtype.kind not in "iu":
@@ -49,13 +49,13 @@ class Augmentation:
         shape = (len(indices), *images.shape[1:])
         if out is None:
             out = np.empty(shape, images.dtype)
-        elif not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (shape, images.dtype) or not out.flags.c_contiguous:
+        elif not is_room(out, shape, images.dtype) or not out.flags.c_contiguous:
             raise ValueError(f"{kind}(out) expects a C-contiguous array of shape {shape} and {images.dtype}; "
                              f"got {getattr(out, 'shape', type(out).__name__)} of {getattr(out, 'dtype', 'no dtype')}.")
         elif np.may_share_memory(images, out):
             raise ValueError(f"{kind}(out) expects memory of its own; got a part of the images. Make it with np.empty.")
         self.check(shape)
-        type(self).kernel(images, indices.astype(np.int64, copy=False), np.uint64(seed % 2**64), np.uint64(epoch % 2**64),
+        type(self).kernel(images, np.ascontiguousarray(indices, np.int64), np.uint64(seed % 2**64), np.uint64(epoch % 2**64),
                           self.bounds(), out)
         return out
 

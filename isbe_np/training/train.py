@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from isbe_np.checks import float_array, whole
+from isbe_np.checks import float_array, labels, whole
 from isbe_np.datasets import Dataset
 from isbe_np.datasets.batches import batches
 from isbe_np.graph import Graph
@@ -219,7 +219,7 @@ class _Run:
 def _checked(net: Graph, data: Dataset, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of one part; refused, before the first step, where they do not fit `net` or each other."""
     try:
-        x, y = getattr(data, f"x_{part}"), np.asarray(getattr(data, f"y_{part}"))
+        x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
     except AttributeError:
         raise TypeError(f"train(data) expects x_train, y_train, x_test and y_test, such as datasets.load returns; got "
                         f"a {type(data).__name__} without them.") from None
@@ -232,12 +232,4 @@ def _checked(net: Graph, data: Dataset, part: str) -> tuple[np.ndarray, np.ndarr
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise ValueError(f"train(data.x_{part}) expects finite numbers; got {x[place]} at {place}. Clean the data, for "
                          f"example with np.nan_to_num.")
-    if y.shape != (len(x), *positions) or y.dtype.kind not in "iu":
-        each = f" and each of {positions[0]} positions" if positions else ""
-        raise ValueError(f"train(data.y_{part}) expects one whole-number label for each of {len(x)} examples{each}; "
-                         f"got shape {y.shape} of {y.dtype}.")
-    wrong = np.flatnonzero((y < 0) | (y >= classes))
-    if wrong.size:
-        raise ValueError(f"train(data.y_{part}) expects labels from 0 to {classes - 1}, one for each of the network's "
-                         f"{classes} scores; label {wrong[0]} is {y.flat[wrong[0]]}.")
-    return x, y
+    return x, labels(f"train(data.y_{part})", y, (len(x), *positions), classes)
