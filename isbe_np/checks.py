@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+NUMBER_CLASSES = "Number the classes, those of training and test data at once: names, y = np.unique(y, return_inverse=True)."
 
 
 def nearest(who: str, given, valid) -> str:
@@ -28,7 +29,7 @@ def numbers(who: str, given, expected: str = "numbers", names: bool = False) -> 
     entries, which an array cannot mark, and for rows of different lengths; TypeError for text, dates, complex numbers and
     other objects. `expected` is what the sentence asks for; `names`: text is likely to be names of classes.
     """
-    array = given if type(given) is np.ndarray else _array(who, given, expected)
+    array = given if type(given) is np.ndarray else _array(who, given, expected, names)
     if array.dtype.kind not in "biuf":
         came, remedy = _other(given, array, names)
         raise TypeError(f"{who} expects {expected}; got {came}. {remedy}")
@@ -73,8 +74,8 @@ def labels(who: str, given, shape: tuple[int, ...], classes: int) -> np.ndarray:
 def one_too_many(came: tuple[int, ...], shape: tuple[int, ...], classes: int) -> str:
     """What to do about labels that `came` one-hot or as a column, where `shape` was expected; "" for others."""
     if came == (*shape, classes) and classes > 1:
-        return " If they are one-hot, pass y.argmax(axis=-1)."
-    return " Pass a flat array, y.reshape(-1)." if len(shape) == 1 and came in ((*shape, 1), (1, *shape)) else ""
+        return " If they are one-hot, pass np.asarray(y).argmax(axis=-1)."
+    return " Pass a flat array, np.ravel(y)." if len(shape) == 1 and came in ((*shape, 1), (1, *shape)) else ""
 
 
 def class_indices(who: str, array: np.ndarray, classes: int) -> np.ndarray:
@@ -87,7 +88,7 @@ def class_indices(who: str, array: np.ndarray, classes: int) -> np.ndarray:
         raise ValueError(f"{who} expects labels from 0 to {classes - 1}, one for each of the network's {classes} scores; got "
                          f"booleans, which name two classes. Pass the number of each example's class.")
     if array.dtype.kind == "f":
-        if (broken := array != np.floor(array)).any():
+        if (broken := ~np.isfinite(array) | (array != np.floor(array))).any():
             _refuse_broken(who, array, np.argwhere(broken)[0])
         with np.errstate(over="ignore"):  # clipped, no real number is too large for int64
             whole = np.float64(array).clip(-1, classes)
@@ -108,7 +109,7 @@ def place(index) -> str:
 
 def _refuse_broken(who, array, n):
     found = array[tuple(n)]
-    remedy = "Leave out the examples without a label." if np.isnan(found) else (
+    remedy = "Leave out the examples without a label." if not np.isfinite(found) else (
         "For soft targets, give a head one number for each score, shape (N, C).")
     raise ValueError(f"{who} expects whole-number labels; label {place(n)} is {found}. {remedy}")
 
@@ -129,11 +130,12 @@ def _count_from_0(array, classes):
             "network a score for each class.")
 
 
-def _array(who, given, expected):
+def _array(who, given, expected, names):
     """`given` as an array, if nothing is lost on the way."""
     if masked := _masked(given):
-        raise ValueError(f"{who} expects {expected} without a mask; {masked} masked. Leave those examples out, or fill "
-                         f"them, for example with .filled(0).")
+        remedy = "keep = ~np.ma.getmaskarray(y), x[keep], y[keep]" if names else "or fill them, for example with .filled(0)"
+        raise ValueError(f"{who} expects {expected}; {masked} masked. Leave those examples out{':,'[not names]} "
+                         f"{remedy}.")
     try:
         return np.asarray(given)
     except Exception as fault:  # any kind of object may refuse in its own way
@@ -177,14 +179,14 @@ def _in_range(who, array, dtype):
 def _other(given, array, names):
     """What came instead of numbers, and what to do about it."""
     kind = array.dtype.kind
-    numeric = "whole numbers, y.astype(np.int64)" if names else "numbers, x.astype(np.float64)"
+    numeric = "np.asarray(y, np.int64)" if names else "np.asarray(x, np.float64)"
     if kind == "O":
         if array.ndim == 0:
             remedy = "Make it dense with .toarray()." if hasattr(given, "toarray") else "Pass an array or a list of numbers."
             return f"a {type(given).__name__}" if given is not None else "None", remedy
         n, entry = next(((n, e) for n, e in np.ndenumerate(array) if not isinstance(e, Real) or e != e), (None, 0))
         if n is None:
-            return "an array of objects", f"They are numbers: convert them to {numeric}."
+            return "an array of objects", f"If they are numbers, convert them with {numeric}."
         if entry is None or type(entry).__name__ in ("NAType", "NaTType") or isinstance(entry, float):
             return f"{entry} at {place(n)}", "Leave out the examples that lack a value, or fill it."
         if not isinstance(entry, (str, bytes)):
@@ -193,15 +195,14 @@ def _other(given, array, names):
     if array.dtype.kind in "USTO":
         example = array.flat[0] if array.size else ""
         if str(example.decode("latin-1") if isinstance(example, bytes) else example).strip().lstrip("+-").isdigit():
-            return f"text, such as {_short(example)}", f"Convert it to {numeric}."
+            return f"text, such as {_short(example)}", f"Convert it with {numeric}."
         return f"text, such as {_short(example)}", (
-            "Number the classes, those of training and test data at once: names, y = np.unique(y, return_inverse=True)."
-            if names else "Leave out columns of text, or turn them into numbers.")
+            NUMBER_CLASSES if names else "Leave out columns of text, or turn them into numbers.")
     came = {"c": "complex numbers", "V": "records of several fields", "M": "dates", "m": "time differences"}
     remedy = {"c": "Take their real part, .real, or their absolute value.", "V": "Take one field, as in x['name'].",
               "M": "Count the days since the first: (x - x.min()) / np.timedelta64(1, 'D').",
               "m": "Divide them by a unit, such as np.timedelta64(1, 's')."}
-    return f"{came.get(kind, 'an array')} ({array.dtype})", remedy.get(kind, "Pass an array or a list of numbers.")
+    return f"{came[kind]} ({array.dtype})", NUMBER_CLASSES if names and kind in "Mm" else remedy[kind]
 
 
 def _short(text):

@@ -34,7 +34,7 @@ def accuracy(net: Graph, x: np.ndarray, y: np.ndarray, batch_size: int = 256) ->
     """Share of x (N, *shape) whose predicted class is y (N,), from 0 to 1; of positions, where y is (N, T).
 
     y are class indices, whole numbers from 0, of any dtype. ValueError or TypeError for all else, one-hot rows among them:
-    pass y.argmax(axis=-1) of those. x is as for `predict`.
+    pass np.asarray(y).argmax(axis=-1) of those. x is as for `predict`.
     """
     x = np.atleast_1d(float_array("accuracy(x)", x, net.dtype))
     *positions, classes = net.nodes[-1].shape
