@@ -97,3 +97,39 @@ def test_nan_and_infinity_pass_as_apart(dtype):
             net.parameters()[0].value[0, 0, 0, 0] = bad
             results.append(net.forward(np.random.default_rng(5).normal(size=(3, 2, 9, 8)).astype(dtype)))
         assert np.array_equal(*results, equal_nan=True) and not np.isfinite(results[0]).all()
+
+
+@pytest.mark.parametrize("N", [1, 19])
+@pytest.mark.parametrize("case", ["dense", "conv-hardtanh", "conv-relu-pool", "conv-pool"])
+def test_nan_goes_back_as_apart(case, N, dtype, random):
+    """The error of a unit that is NaN passes its ReLU, in vectors and in the rest of them; NaN in the error is not lost."""
+    for spoil in ("unit", "error"):
+        results = []
+        for net in twins(case, dtype):
+            if spoil == "unit":
+                net.parameters()[1].value[1] = np.nan  # the bias of the first layer: all else stays finite
+            y = net.forward(np.random.default_rng(5).normal(size=(N, *net.nodes[0].shape)).astype(dtype))
+            error = np.random.default_rng(6).normal(size=y.shape).astype(dtype)
+            if spoil == "error":
+                error[-1] = np.nan
+            dx = net.backward(error, input_gradient=True)
+            results.append((net.parameters()[1].grad.copy(), net.parameters()[0].grad.copy(), dx))
+        for a, b in zip(*results, strict=True):
+            assert np.array_equal(a, b, equal_nan=True)
+        bias = results[0][0]
+        if spoil == "error":
+            assert np.isnan(bias).any()
+        elif case != "dense":  # behind which the next layer mixes the units
+            axes = (0, *range(2, error.ndim))
+            np.testing.assert_allclose(bias[1], np.float64(error).sum(axes)[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("activation", [isbe.ReLU, isbe.HardTanh])
+@pytest.mark.parametrize("fuse", [True, False])
+def test_a_dense_unit_that_is_nan_passes_its_error_on(activation, fuse, dtype):
+    net = isbe.Sequential((2,), isbe.Dense(3), activation(), dtype=dtype, fuse=fuse)
+    net.values[...] = 0
+    net.parameters()[1].value[...] = [np.nan, -2, 0.5]
+    net.forward(np.ones((19, 2), dtype))
+    net.backward(np.full((19, 3), 2, dtype))
+    assert net.parameters()[1].grad.tolist() == [38, 0, 38] and np.isnan(net.value(list(net.names.values())[-1])[:, 0]).all()

@@ -91,3 +91,13 @@ def test_the_largest_scores_stay_finite(name, dtype):
 def test_sigmoid_keeps_its_digits_far_left(dtype):
     x = np.array([-80.0, -40.0], dtype)
     np.testing.assert_allclose(forward("sigmoid", x), np.exp(np.float64(x)), rtol=4 * np.finfo(dtype).eps)
+
+
+@every_dtype
+@pytest.mark.parametrize("name", CORNERS)
+def test_backward_of_nan_is_as_in_pytorch(name, dtype):
+    """Where x is NaN, no side is the flat one: dy passes. Where dy is NaN, it passes only where the slope is not 0."""
+    nan = np.nan
+    x, dy = np.array([nan, nan, 0.5, -4, 0.5], dtype), np.array([2, nan, nan, nan, 2], dtype)
+    passed, closed = 2 / 6 if name == "hardsigmoid" else 2, nan if name == "leaky_relu" else 0
+    np.testing.assert_allclose(backward(name, x, dy), [passed, nan, nan, closed, passed], rtol=1e-6)

@@ -1,6 +1,7 @@
 """Augmentations as `train` uses them: what decides a change, what is refused, and that nothing is hidden or slow."""
 
 import dataclasses
+import importlib
 import pickle
 import time
 import tracemalloc
@@ -13,6 +14,7 @@ import tiny
 import isbe_np as isbe
 from isbe_np.datasets import batches, order
 from isbe_np.training.augmentation import Affine, FlipShift
+from isbe_np.training.diagnosis import Early
 
 COMPILED = not numba.config.DISABLE_JIT
 AFFINE = Affine(rotation=10, scale=0.1, shear=5, shift=2)
@@ -162,6 +164,25 @@ def test_a_function_will_do_and_no_augmentation_changes_nothing():
         isbe.train(net, isbe.Head(), tiny.dataset(), 2, 7, augment=augment, progress=False)
     assert np.array_equal(nets[0].values, nets[1].values) and np.array_equal(nets[0].values, nets[2].values)
     assert not np.array_equal(nets[0].values, nets[3].values)
+
+
+def test_the_first_examples_are_kept_as_they_were_though_batches_share_one_memory(monkeypatch):
+    """A training is judged by them at its end, when the memory of the augmented images holds later ones."""
+    kept, data, net, augment = [], tiny.dataset(), tiny.net(), FlipShift(1)
+
+    class Kept(Early):
+        def __init__(self):
+            super().__init__()
+            kept.append(self)
+
+    monkeypatch.setattr(importlib.import_module("isbe_np.training.train"), "Early", Kept)
+    first = net.forward(augment(data.x_train, order(24, 7, 0)[:5], 0, seed=7), training=True)
+    isbe.train(net, isbe.Head(), data, 3, 5, seed=7, augment=augment, progress=False)
+    x, y, scores = (np.concatenate(part) for part in (kept[0].x, kept[0].y, kept[0].scores))
+    shuffled, again = order(24, 7, 0), order(24, 7, 1)[:8]
+    assert np.array_equal(y, data.y_train[np.concatenate([shuffled, again])]) and np.array_equal(scores[:5], first)
+    assert np.array_equal(x[:24], augment(data.x_train, shuffled, 0, seed=7))
+    assert np.array_equal(x[24:], augment(data.x_train, again, 1, seed=7))
 
 
 def test_evaluation_sees_the_images_as_they_are():

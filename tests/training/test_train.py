@@ -376,6 +376,15 @@ def test_labels_of_any_whole_dtype_and_lists_and_strided_images_will_do():
         assert np.array_equal(net.values, nets[0].values)
 
 
+@pytest.mark.parametrize(("bias", "predicted"), [([0, 0, 0], 0), ([-1, 1, 1], 1), ([1, 0, 1], 0)])
+def test_a_tie_counts_for_the_lower_class_in_training_as_in_evaluation(bias, predicted):
+    net, data = tiny.linear(), tiny.replaced(y_train=np.repeat([0, 1, 2], [3, 8, 13]))
+    net.values[...] = 0
+    net.parameters()[1].value[...] = bias
+    history = train(net, data=data, epochs=1, optimizer=isbe.SGD(0.0))
+    assert history.train_accuracy == [isbe.accuracy(net, data.x_train, data.y_train)] == [[3, 8, 13][predicted] / 24]
+
+
 def test_any_object_with_the_four_arrays_is_data():
     data = tiny.dataset()
     own = SimpleNamespace(x_train=data.x_train, y_train=data.y_train, x_test=data.x_test, y_test=data.y_test)
