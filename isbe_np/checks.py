@@ -1,7 +1,7 @@
 """Readers and checks of what users pass in. Every refusal names who, what was expected, what came and what to do.
 
-Every array of a user's is read here: numbers by `numbers`, or by `float_array` and `real_array` where the dtype matters, and
-class indices by `labels`. So a mask, text or a missing value is refused in the same words wherever it comes in.
+This is the one place that reads a user's arrays: numbers by `numbers`, or by `float_array` and `real_array` where the dtype
+matters, and class indices by `labels`. So a mask, text or a missing value is refused in the same words at every entry.
 """
 
 import difflib
