@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from isbe_np.checks import float_array, whole
+from isbe_np.checks import float_array, numbers, whole
 from isbe_np.gradient_differences import Differences
 from isbe_np.gradient_judge import Judge, Verdict, along_directions, constant_factor
 from isbe_np.gradient_subjects import GradientError, Subject, reads_tokens, subject_of
@@ -157,9 +157,10 @@ def _read(subject, x, complex_step) -> list[np.ndarray]:
     """Copies of the arrays x, which the check may vary."""
     arrays = []
     for array in x:
-        if reads_tokens(subject) and np.asarray(array).dtype.kind in "iu":
+        kind = numbers("check_gradients(x)", array, "a float64 array").dtype
+        if reads_tokens(subject) and kind.kind in "iu":
             array = np.asarray(array).astype(np.float64)
-        free = np.asarray(array).dtype == np.float32 and not isinstance(subject, (Layer, Graph, Head)) and not complex_step
+        free = kind == np.float32 and not isinstance(subject, (Layer, Graph, Head)) and not complex_step
         arrays.append(float_array("check_gradients(x)", array, np.float32 if free else np.float64).copy())
         if not np.isfinite(arrays[-1]).all():
             place = tuple(int(i) for i in np.argwhere(~np.isfinite(arrays[-1]))[0])
