@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from isbe_np.cli.options import file_path
 from isbe_np.files import write_json
 from isbe_np.tables import table
 
@@ -832,7 +833,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", metavar="TEXT", help="faults whose file or description holds TEXT")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="test runs at a time (default 2)")
-    parser.add_argument("--json", metavar="FILE", help="also write the results to FILE")
+    parser.add_argument("--json", type=file_path, metavar="FILE", help="also write the results to FILE")
     options = parser.parse_args()
     rows = faults(options.only)
     if not rows or options.workers < 1:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from pathlib import Path
 
 from isbe_np import datasets
 from isbe_np.checks import nearest
-from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, write_json
+from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, folder_path, write_json
 from isbe_np.environment import describe
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
@@ -38,7 +37,7 @@ def add(commands) -> None:
     trainer.add_argument("--augment", action=argparse.BooleanOptionalAction, help="change the training images in each epoch")
     trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
     trainer.add_argument("--seed", type=int, help="of the parameters and the batches (0)")
-    trainer.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep a checkpoint in this folder, new or empty")
+    trainer.add_argument("--checkpoint", type=folder_path, metavar="DIR", help="keep a checkpoint in this folder, new or empty")
     trainer.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder, if there is one, "
                                                                "by its options")
     trainer.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S",
