@@ -628,7 +628,8 @@ FAULTS = {
     ],
     ("files.py", "tests/test_archive.py"): [
         ("names twice in the facts", "    if len(found) != len(pairs):\n", "    if False:\n"),
-        ("facts of any depth", "        if not level:\n            return found\n    raise deep", "        pass\n    return found"),
+        ("facts of any depth", "        if not level:\n            return found\n    raise deep",
+         "        pass\n    return found"),
     ],
     ("files.py", "tests/test_files.py"): [
         ("the file is not on the disk when it gets its name", "            os.fsync(file.fileno())\n", ""),
@@ -730,7 +731,8 @@ FAULTS = {
         ("counts below 0", "not 0 <= count < 2**53", "not count < 2**53"),
     ],
     ("training/description.py", "tests/training/test_checkpoint.py tests/training/test_description.py"): [
-        ("the same layers may be joined otherwise", 'return None if here["nodes"] == told["nodes"] else', "return None if True else"),
+        ("the same layers may be joined otherwise",
+         'return None if here["nodes"] == told["nodes"] else', "return None if True else"),
         ("layers of any class that there is",
          "        elif kind not in allowed:\n", "        elif not hasattr(built_in, kind):\n"),
         ("nodes read nodes after them", "all(0 <= read < len(nodes) for", "all(read != len(nodes) for"),

@@ -369,7 +369,8 @@ def test_a_local_header_that_says_something_else_is_refused(path):
 
 
 def test_odd_names_come_back(tmp_path):
-    names = ["x" * 700, "ü" * 100, "a/b c%20.npy", "\0\n", "\ud800", "\\ud800", "..", "%2E%2E", "", "a", "A", "facts.json", "/", "./a"]
+    names = ["x" * 700, "ü" * 100, "a/b c%20.npy", "\0\n", "\ud800", "\\ud800", "..", "%2E%2E", "", "a", "A",
+             "facts.json", "/", "./a"]
     arrays = {name: np.arange(n, n + 3.0) for n, name in enumerate(names)}
     archive.write(tmp_path / "a.npz", {}, arrays)
     found = read(tmp_path / "a.npz", {name: ((3,), np.dtype(np.float64)) for name in names})[1]

@@ -58,7 +58,8 @@ def test_a_name_that_begins_with_a_tilde(home):
     (b"~/a", TypeError, r"got b'~/a'\. Decode it with os\.fsdecode\."),
     (None, TypeError, "got None"), (3, TypeError, "got 3"), (["a"], TypeError, r"got \['a'\]"), (True, TypeError, "got True"),
     ("a\0b", ValueError, r"got 'a\\x00b', with the character NUL in it\. Leave that out\."),
-    ("~no_such_user/a", ValueError, r"got '~no_such_user/a', and no user 'no_such_user' is known here\. Write the path in full"),
+    ("~no_such_user/a", ValueError,
+     r"got '~no_such_user/a', and no user 'no_such_user' is known here\. Write the path in full"),
     (Path("~no_such_user"), ValueError, "no user 'no_such_user'"),
 ], ids=repr)
 def test_what_is_no_path(home, given, kind, sentence):
@@ -75,7 +76,7 @@ def test_a_home_folder_that_is_not_known(home, monkeypatch, value):
     for given in ("~", "~/a"):
         with pytest.raises(ValueError, match="and the home folder is not known"):
             user_path("f(path)", given)
-    with pytest.raises(RuntimeError, match="home folder is not known|not determine home directory"):
+    with pytest.raises(RuntimeError, match=r"home folder is not known|not determine home directory"):
         cache_root()
     assert places.roots("/data") == [Path("/data")], "where a folder is named no home folder is needed"
 

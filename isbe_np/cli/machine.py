@@ -112,8 +112,13 @@ def _network_info(given) -> int:
 def _checkpoint_info(given) -> int:
     from isbe_np.report import environment_text
     from isbe_np.training import load_checkpoint
+    from isbe_np.training.checkpoint import previous_of
     from isbe_np.training.keeping import FILE
-    found = load_checkpoint(given.checkpoint / FILE if given.checkpoint.is_dir() else given.checkpoint)
+    place = given.checkpoint
+    if place.is_dir():
+        before = previous_of(place / FILE)
+        place = before if before.exists() and not (place / FILE).exists() else place / FILE
+    found = load_checkpoint(place)
     history = found.history
     told = {"head": repr(found.head), "optimizer": repr(found.optimizer), "note": found.note}
     if history is not None:

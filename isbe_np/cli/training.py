@@ -10,6 +10,7 @@ from isbe_np import datasets
 from isbe_np.checks import nearest
 from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, folder_path, write_json
 from isbe_np.environment import describe
+from isbe_np.files import one_line
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, train
@@ -59,7 +60,7 @@ def _train(given) -> int:
     data = datasets.load(chosen["data"], given.data_dir, verify=not chosen["unverified"])
     net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:])
     print(f"{name} on {data.source}\n{head}, {optimizer}, "
-          + ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}")
+          + one_line(", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}"))
     if before is not None and before.training is not None:
         print(f"going on at epoch {before.training['epoch'] + 1}, batch {before.training['batch'] + 1}")
     history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],

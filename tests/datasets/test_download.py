@@ -410,8 +410,8 @@ def test_a_part_that_is_not_ours_is_left_alone(get, tmp_path, kind):
     fcntl = pytest.importorskip("fcntl", reason="where files cannot be locked, no part is kept")
     part, other = tmp_path / "to" / "file.gz.part", tmp_path / "other"
     other.write_bytes(b"of somebody else")
-    {"link": lambda: part.symlink_to(other), "hard link": lambda: os.link(other, part), "pipe": lambda: os.mkfifo(part), "folder": part.mkdir,
-     "locked": lambda: part.write_bytes(b"being written")}[kind]()
+    {"link": lambda: part.symlink_to(other), "hard link": lambda: os.link(other, part), "pipe": lambda: os.mkfifo(part),
+     "folder": part.mkdir, "locked": lambda: part.write_bytes(b"being written")}[kind]()
     with open(part if kind == "locked" else os.devnull, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX if kind == "locked" else fcntl.LOCK_SH)
         assert get("good").read_bytes() == DATA

@@ -125,7 +125,7 @@ def changed(path, change):
     (lambda p: changed(p, lambda t: t["answer"].pop("seed")), "cell.answer: expected the names seed"),
     (lambda p: changed(p, lambda t: t.update(answer=[1])), "cell.answer: expected the names seed"),
     (lambda p: changed(p, lambda t: t["answer"].update(seed="1")), "cell.answer.seed: expected float"),
-    (lambda p: changed(p, lambda t: t["answer"].update(seed=10**400)), r"cell.answer.seed: expected a number of at most 1.8e\+308"),
+    (lambda p: changed(p, lambda t: t["answer"].update(seed=10**400)), "cell.answer.seed: expected a number of at most 1.8e"),
     (lambda p: changed(p, lambda t: t.update(seconds=10**400)), "cell.seconds: expected a number of at most"),
     (lambda p: changed(p, lambda t: t.update(environment=[])), "cell.environment: expected dict"),
     (lambda p: changed(p, lambda t: t.update(cell=["a"])), "cell.cell: expected str"),
@@ -187,7 +187,7 @@ def test_a_link_to_a_cell_is_read(tmp_path, threads):
 
 def test_a_folder_that_cannot_be_made(tmp_path, threads):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="A study expects a folder for its cells; .*file cannot be made"):
+    with pytest.raises(OSError, match=r"A study expects a folder for its cells; .*file cannot be made"):
         sweep(fail_at_2, {"a": {"seed": 0}}, tmp_path / "file", threads)
 
 

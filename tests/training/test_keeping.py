@@ -519,7 +519,7 @@ def test_what_has_a_name_of_ours_is_neither_followed_nor_overwritten(tmp_path, m
          "a link to a folder": lambda: os.symlink(tmp_path, name), "a folder": lambda: os.mkdir(name),
          "a pipe": lambda: os.mkfifo(name), "a socket": lambda: server.bind(name)}[kind]()
         told = "a link" if "link" in kind else kind
-        with pytest.raises(OSError, match=rf"folder for this training alone; {folder / name} in it is {told}, which it neither"):
+        with pytest.raises(OSError, match=rf"for this training alone; {folder / name} in it is {told}, which it neither"):
             train(folder, resume=resume)
     assert victim.read_text() == "years of work" and sorted(os.listdir(tmp_path)) == ["run", "victim"]
     assert os.listdir(folder) == [name]
@@ -560,9 +560,8 @@ def test_the_folder_itself_may_be_a_link(folder, tmp_path):
 
 
 def test_what_a_file_says_of_another_machine_steers_no_terminal(folder, caplog):
-    from test_checkpoint import changed
     train(folder, Stopping(7))
-    changed(folder / keeping.FILE, lambda facts: facts["environment"].update(cpu="z80\x1b[2J\n\u202e"))
+    tiny.changed(folder / keeping.FILE, lambda facts: facts["environment"].update(cpu="z80\x1b[2J\n\u202e"))
     train(folder, resume=True)
     warning, = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert warning.isprintable() and r"cpu z80\x1b[2J\n\u202e before" in warning
