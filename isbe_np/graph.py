@@ -200,7 +200,7 @@ class Graph:
 
     def summary(self) -> str:
         """A table of the nodes in order: name, layer, output shape, parameters, and the nodes it reads."""
-        rows = [("name", "layer", "output shape", "parameters", "reads")]
+        rows: list[tuple[str, ...]] = [("name", "layer", "output shape", "parameters", "reads")]
         counted: set[Layer] = set()
         for node in self.nodes:
             count = 0 if node.layer in counted else sum(p.value.size for p in self._views[node.layer].values())
@@ -284,10 +284,7 @@ def names_of(nodes: list[Node]) -> dict[Node, str]:
 
 
 def wanted_arrays(nodes: list[Node], names: dict[Node, str], kind: str) -> dict[tuple[Layer, str], tuple[str, Weights]]:
-    """The "weights" or "state" that layers ask for, with their names; a layer in several places asks once. None is made.
-
-    ValueError where two of them would have one name, by which files and optimizers know them.
-    """
+    """The "weights" or "state" that layers ask for, with their names; a layer in several places asks once. None is made."""
     wanted: dict[tuple[Layer, str], tuple[str, Weights]] = {}
     owners: dict[str, tuple[Layer, str]] = {}
     for node in nodes:
@@ -297,9 +294,8 @@ def wanted_arrays(nodes: list[Node], names: dict[Node, str], kind: str) -> dict[
             if known[1].shape != weights.shape:
                 raise ValueError(f"{node.layer!r} stands in several places, where its {part} would need the shapes "
                                  f"{known[1].shape} and {weights.shape}. Use a second layer.")
-            layer, other = owners.setdefault(known[0], (node.layer, part))
+            layer, other = owners.setdefault(known[0], (node.layer, part))  # "a" and "b.c", or "a.b" and "c"
             if (layer, other) != (node.layer, part):
-                what = "parameters" if kind == "weights" else "arrays of state"
-                raise ValueError(f"Graph has two {what} called {known[0]!r}: {other!r} of {layer!r} and {part!r} of "
-                                 f"{node.layer!r}. Give one of the layers another name.")
+                raise ValueError(f"Graph has two {'parameters' if kind == 'weights' else 'arrays of state'} called {known[0]!r}: "
+                                 f"{other!r} of {layer!r} and {part!r} of {node.layer!r}. Give one of the layers another name.")
     return wanted

@@ -164,8 +164,9 @@ def _read(path: Path, answer: Any, remedy: str) -> dict | None:
             told = json_of(data.decode("utf-8"))
         except ValueError as fault:
             raise DamagedFile(path, "content", "JSON", str(fault), remedy) from None
-        if fault := misfit(told, CELL | {"answer": answer}, "cell"):
-            raise DamagedFile(path, fault[0], fault[1], str(fault[2]), remedy)
+        if odd_one := misfit(told, CELL | {"answer": answer}, "cell"):
+            field, expected, got = odd_one
+            raise DamagedFile(path, field, expected, str(got), remedy)
         return told | {"cell": one_line(told["cell"]), "answer": _shown(told["answer"])}
     except FileNotFoundError:
         return None

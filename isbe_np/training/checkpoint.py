@@ -167,10 +167,15 @@ def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = 
         net = Graph(nodes[0], nodes[-1], seed=told["seed"], dtype=description.DTYPES[told["dtype"]], fuse=told["fuse"])
     _fill(net, made_optimizer, facts, arrays)
     net.random.bit_generator.state = random.bit_generator.state
-    history = None if facts["history"] is None else History(**{
-        name: one_line(value) if isinstance(value, str) else value for name, value in facts["history"].items()})  # to be shown
+    history = None if facts["history"] is None else _history(facts["history"])
     return Checkpoint(net, made_head, made_optimizer, history, facts["note"], facts["environment"], facts["training"],
                       arrays.get(EARLY))
+
+
+def _history(told: dict[str, Any]) -> History:
+    """A history out of a file, with text that may be shown."""
+    shown: dict[str, Any] = {name: one_line(value) if isinstance(value, str) else value for name, value in told.items()}
+    return History(**shown)
 
 
 def _checked(file: archive.Archive) -> dict[str, Any]:
