@@ -296,6 +296,6 @@ def wanted_arrays(nodes: list[Node], names: dict[Node, str], kind: str) -> dict[
                                  f"{known[1].shape} and {weights.shape}. Use a second layer.")
             layer, other = owners.setdefault(known[0], (node.layer, part))  # "a" and "b.c", or "a.b" and "c"
             if (layer, other) != (node.layer, part):
-                raise ValueError(f"Graph has two {'parameters' if kind == 'weights' else 'arrays of state'} called {known[0]!r}: "
-                                 f"{other!r} of {layer!r} and {part!r} of {node.layer!r}. Give one of the layers another name.")
+                raise ValueError(f"Graph has two arrays called {known[0]!r}: {other!r} of {layer!r} and {part!r} of "
+                                 f"{node.layer!r}. Give one of the layers another name.")
     return wanted
