@@ -154,13 +154,13 @@ def test_a_cell_that_cannot_be_used_is_named_in_a_sentence_and_asked_again(tmp_p
 
 @posix
 @pytest.mark.parametrize("kind", ["a folder", "a pipe", "a socket"])
-def test_what_can_be_no_file_of_a_cell_is_refused_before_anything_is_asked(tmp_path, monkeypatch, kind):
+def test_what_can_be_no_file_of_a_cell_is_refused_before_anything_is_asked(tmp_path, monkeypatch, threads, kind):
     monkeypatch.chdir(tmp_path)  # the path of a socket is short
     with socket.socket(socket.AF_UNIX) as server:
         {"a folder": lambda: os.mkdir("b.json"), "a pipe": lambda: os.mkfifo("b.json"),
          "a socket": lambda: server.bind("b.json")}[kind]()
         with pytest.raises(ValueError, match=rf"b\.json: kind: expected a plain file; got {kind}\. Remove it, or name another"):
-            sweep(pytest.fail, {"a": {"reason": "asked"}, "b": {"reason": "asked"}}, tmp_path, local(1))
+            sweep(fail_at_2, {"a": {"seed": 2}, "b": {"seed": 2}}, tmp_path, threads)
         assert stored(tmp_path) == {} and os.listdir(tmp_path) == ["b.json"]
 
 
