@@ -723,7 +723,7 @@ FAULTS = {
         ("running statistics are not filled", "        array[...] = arrays", "        array.copy()[...] = arrays"),
         ("random numbers begin anew", "    net.random.bit_generator.state = random.bit_generator.state\n", ""),
         ("a network that was passed may have other layers", "    if gap:\n", "    if False:\n"),
-        ("a training follows links", "follow=training is None)", "follow=True)"),
+        ("a training follows links", "previous_of(path), training is None)", "previous_of(path), True)"),
         ("text of a history is shown as it is", "one_line(value) if isinstance(value, str) else value", "value"),
         ("a head that was passed may be another", "            if then != now:\n", "            if False:\n"),
         ("types of facts are not looked at",

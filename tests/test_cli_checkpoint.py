@@ -103,11 +103,11 @@ def test_a_checkpoint_that_cannot_be_written_is_told_at_the_end(small, monkeypat
     from isbe_np import archive
     write, written = archive.write, []
 
-    def full(*given, **how):
+    def full(*given):
         if written:
             raise OSError(28, "No space left on device")
         written.append(1)
-        return write(*given, **how)
+        return write(*given)
 
     monkeypatch.setattr(archive, "write", full)
     assert cli.main(["train", "--net", "tiny", "--checkpoint", "run", "--json", "a.json"]) == 1
@@ -228,6 +228,6 @@ def test_the_seconds_between_checkpoints_are_handed_on(small, monkeypatch, secon
     """Four steps an epoch, two epochs, and the start."""
     from isbe_np import archive
     write, count = archive.write, []
-    monkeypatch.setattr(archive, "write", lambda *given, **how: count.append(1) or write(*given, **how))
+    monkeypatch.setattr(archive, "write", lambda *given: count.append(1) or write(*given))
     assert cli.main(["train", "--net", "tiny", "--checkpoint", "run", "--checkpoint-seconds", seconds]) == 0
     assert len(count) == written

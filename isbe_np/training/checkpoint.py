@@ -103,7 +103,7 @@ def write(path: Path, net: Graph, head: Head | None, optimizer: Optimizer | None
     if early is not None:
         arrays[EARLY] = early
     # A training chose the file's name itself, in a folder where somebody may have put a link of that name.
-    return archive.write(path, facts, arrays, previous_of(path), follow=training is None)
+    return archive.write(path, facts, arrays, previous_of(path), training is None)
 
 
 def previous_of(path: Path) -> Path:
