@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from isbe_np.files import DamagedFile, opened, replacing
+from isbe_np.files import DamagedFile, json_of, opened, replacing
 
 FACTS = "facts.json"
 SUM = 64  # characters of a SHA-256
@@ -44,7 +44,7 @@ Kinds = Mapping[str, tuple[tuple[int, ...], np.dtype]]
 
 
 def write(path: str | os.PathLike, facts: dict, arrays: Mapping[str, np.ndarray],
-          previous: str | os.PathLike | None = None) -> int:
+          previous: str | os.PathLike | None = None, follow: bool = True) -> int:
     """Write `facts`, plain data, and `arrays` by name to `path`, and return the number of bytes; see `files.replacing`.
 
     The same facts and arrays always give the same bytes. ValueError for more than 2 GB, 65,000 arrays, 4 MB of facts, or very
@@ -57,7 +57,7 @@ def write(path: str | os.PathLike, facts: dict, arrays: Mapping[str, np.ndarray]
     if any(len(_file_of(name)) > LONGEST_ENTRY - CENTRAL for name in arrays):
         raise ValueError(f"{path} can hold arrays with names of some hundred letters; got one of {max(map(len, arrays)):,}. "
                          f"Give its layer a shorter name.")
-    with replacing(path, previous) as file:
+    with replacing(path, previous, follow) as file:
         with zipfile.ZipFile(file, "w") as packed:
             packed.comment = b"0" * SUM
             packed.writestr(_member(FACTS), text)
@@ -143,8 +143,8 @@ class Archive:
         if info is None or info.file_size > MOST_FACTS:
             raise self.fault(FACTS, f"a member of at most {MOST_FACTS:,} bytes", "none" if info is None else info.file_size)
         try:
-            return json.loads(self._read(info, info.file_size), object_pairs_hook=_once)
-        except (ValueError, RecursionError) as fault:
+            return json_of(self._read(info, info.file_size))
+        except ValueError as fault:
             if isinstance(fault, DamagedFile):
                 raise
             raise self.fault(FACTS, "JSON", fault) from None
@@ -202,7 +202,7 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 def _file_of(name: str) -> str:
     """The member of an array, which leads nowhere but down, whoever unpacks it."""
-    return quote(name, errors="backslashreplace").replace("..", "%2E%2E") + ".npy"
+    return quote(name, errors="surrogatepass").replace("..", "%2E%2E") + ".npy"
 
 
 def _header(shape: tuple[int, ...], dtype, start: int) -> bytes:
@@ -221,11 +221,3 @@ def _sha256(file: IO[bytes], count: int) -> str:
         digest.update(piece)
         count -= len(piece)
     return digest.hexdigest()
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict:
-    """A JSON object, unless a name stands twice in it."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found

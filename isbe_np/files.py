@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the error of a file that is not what it should be."""
+"""Files written whole or not at all, JSON read with care, and the error of a file that is not what it should be."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 LONGEST = 1000  # letters of a message
 PART = ".part"  # how the names of files end that are being written
+DEEPEST = 200  # lists and objects within each other that are read
+KINDS = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
 
 class DamagedFile(ValueError):
@@ -33,10 +35,22 @@ class Misfit(ValueError):
 
 
 def one_line(text: str) -> str:
-    """`text` without line ends and whatever else a file from somebody may hold that steers a terminal, nor without end."""
+    """`text` in one line of at most some 1,000 letters, in which line ends and what steers a terminal are escaped.
+
+    Whatever shows text out of a file, be it an error, a table or a log, shows it by this.
+    """
     if len(text) > LONGEST:
         text = f"{text[:LONGEST // 2]} ... {text[-LONGEST // 2:]}"
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def odd(path: str | os.PathLike) -> str | None:
+    """What is at `path` that is no plain file: "a link", "a folder", "a pipe", "a socket" or "a device"; otherwise None."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:  # nothing is there, or whoever opens it will say what is wrong
+        return None
+    return None if stat.S_ISREG(mode) else next((kind for test, kind in KINDS if test(mode)), "a device")
 
 
 @contextlib.contextmanager
@@ -54,16 +68,48 @@ def opened(path: str | os.PathLike, remedy: str) -> Iterator[IO[bytes]]:
         raise type(fault)(f"{path} cannot be read: {fault.strerror or fault}. {remedy}") from fault
 
 
+def json_of(data: bytes | str) -> Any:
+    """The JSON in `data`; ValueError for what is none, holds a name twice in an object, or is nested too deep."""
+    deep = ValueError(f"more than {DEEPEST} lists and objects lie within each other")
+    try:
+        found = json.loads(data, object_pairs_hook=_once)
+    except RecursionError:
+        raise deep from None
+    level = [found]
+    for _ in range(DEEPEST + 1):
+        level = [item for value in level for item in
+                 (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())]
+        if not level:
+            return found
+    raise deep
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict:
+    """A JSON object, unless a name stands twice in it."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike, previous: str | os.PathLike | None = None) -> Iterator[IO[bytes]]:
+def replacing(path: str | os.PathLike, previous: str | os.PathLike | None = None, follow: bool = True) -> Iterator[IO[bytes]]:
     """A new file to write and read, which takes the place of `path` when the block ends, whole and on the disk.
 
     `path` never holds a part of it, whenever the process or the machine stops; after an error in the block it is as it was,
     and the new file is gone. The file that was there is kept as `previous`, in the same folder, where that is given.
+
+    follow : where `path` is a link, the link stays and the file that it leads to is replaced, as for a path that the user
+        named. False is for names that isbe_np chose: the link is replaced, and the file that it leads to stays as it is.
+
+    OSError where a folder, a pipe, a socket or a device is in the place of the file.
     """
-    path = Path(os.path.realpath(path))  # a link stays, what it points to is replaced
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "A folder is in the place of the file", str(path))
+    path = Path(os.path.realpath(path)) if follow else Path(os.path.realpath(Path(path).parent), Path(path).name)
+    kind = odd(path)
+    linked = kind == "a link" and not follow
+    if kind is not None and not linked:
+        number = errno.EISDIR if kind == "a folder" else errno.EINVAL
+        raise OSError(number, f"{kind.capitalize()} is in the place of the file", str(path))
     part = _part_of(path)
     try:
         made = open(part, "x+b")
@@ -74,7 +120,7 @@ def replacing(path: str | os.PathLike, previous: str | os.PathLike | None = None
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if previous is not None and path.exists():
+        if previous is not None and path.exists() and not linked:
             _keep(path, path.with_name(Path(previous).name))
         os.replace(part, path)
     except BaseException:
@@ -112,15 +158,24 @@ def _sync(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` to `path`, which never holds a part of it: a new file takes the place of the old one."""
-    with replacing(path) as file:
+def write_text(path: str | os.PathLike, text: str, follow: bool = False) -> None:
+    """Write `text` to `path`, which never holds a part of it: a new file takes the place of the old one.
+
+    `path` is taken for a name that isbe_np chose, unless `follow` says that the user did; see `replacing`.
+    """
+    with replacing(path, follow=follow) as file:
         file.write(text.encode("utf-8"))
 
 
-def write_json(path: str | os.PathLike, result: dict) -> None:
+def write_json(path: str | os.PathLike, result: dict, follow: bool = True) -> None:
     """Write `result` to `path` whole or not at all; a number that is not finite is written as its name in quotes."""
-    write_text(path, json.dumps(_plain(result), indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(_plain(result), indent=1, allow_nan=False) + "\n", follow)
+
+
+def write_figure(path: str | os.PathLike, figure: Any) -> None:
+    """Write a Matplotlib figure as PNG to `path`, a name that isbe_np chose, whole or not at all."""
+    with replacing(path, follow=False) as file:
+        figure.savefig(file, format="png", dpi=150)
 
 
 def _plain(value):

@@ -18,6 +18,7 @@ from collections import OrderedDict
 import numpy as np
 
 from isbe_np.checks import FLOATS, float_array, is_room, whole
+from isbe_np.files import one_line
 from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, Weights, zeros
 from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
@@ -214,7 +215,7 @@ class Graph:
             if self._ran is None:
                 raise RuntimeError(f"Graph has no {which} of {name!r} yet: call forward first.")
             if name not in self._by_name:
-                raise ValueError(f"Graph has no node {name!r}; its nodes are {', '.join(self._by_name)}.")
+                raise ValueError(f"Graph has no node {name!r}; its nodes are {one_line(', '.join(self._by_name))}.")
             array = self._ran.read(self._by_name[name], gradient=which == "gradient")
         if array is None:
             raise ValueError(f"No gradient by {name!r} was computed, as it depends on no parameter; "
@@ -223,13 +224,14 @@ class Graph:
 
     def summary(self) -> str:
         """A table of the nodes in order: name, layer, output shape, parameters, and the nodes it reads."""
-        rows = [("name", "layer", "output shape", "parameters", "reads")]
+        rows: list[tuple[str, ...]] = [("name", "layer", "output shape", "parameters", "reads")]
         counted: set[Layer] = set()
         for node in self.nodes:
             count = 0 if node.layer in counted else sum(p.value.size for p in self._views[node.layer].values())
             counted.add(node.layer)
             reads = ", ".join(self.names[parent] for parent in node.inputs)
             rows.append((self.names[node], repr(node.layer), str(node.shape), f"{count:,}", reads))
+        rows = [(*map(one_line, row),) for row in rows]  # names may come out of somebody's file
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = ["  ".join(cell.rjust(w) if k == 3 else cell.ljust(w)
                            for k, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
@@ -308,6 +310,7 @@ def names_of(nodes: list[Node]) -> dict[Node, str]:
 def wanted_arrays(nodes: list[Node], names: dict[Node, str], kind: str) -> dict[tuple[Layer, str], tuple[str, Weights]]:
     """The "weights" or "state" that layers ask for, with their names; a layer in several places asks once. None is made."""
     wanted: dict[tuple[Layer, str], tuple[str, Weights]] = {}
+    owners: dict[str, tuple[Layer, str]] = {}
     for node in nodes:
         asked = getattr(node.layer, kind)(*(parent.shape for parent in node.inputs))
         for part, weights in asked.items():
@@ -315,4 +318,8 @@ def wanted_arrays(nodes: list[Node], names: dict[Node, str], kind: str) -> dict[
             if known[1].shape != weights.shape:
                 raise ValueError(f"{node.layer!r} stands in several places, where its {part} would need the shapes "
                                  f"{known[1].shape} and {weights.shape}. Use a second layer.")
+            layer, other = owners.setdefault(known[0], (node.layer, part))  # "a" and "b.c", or "a.b" and "c"
+            if (layer, other) != (node.layer, part):
+                raise ValueError(f"Graph has two arrays called {known[0]!r}: {other!r} of {layer!r} and {part!r} of "
+                                 f"{node.layer!r}. Give one of the layers another name.")
     return wanted

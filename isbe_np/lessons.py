@@ -26,6 +26,9 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
+from isbe_np.files import write_figure
+from isbe_np.folders import user_path
+
 WIDEST = 96  # columns: longer lines are hard to read
 SYMBOLS = {"sum": "Σ", "partial": "∂", "nabla": "∇", "odot": "⊙", "cdot": "·", "times": "×", "top": "ᵀ", "le": "≤", "ge": "≥",
            "ne": "≠", "approx": "≈", "infty": "∞", "to": "→", "in": "∈", "langle": "⟨", "rangle": "⟩", "delta": "δ", "eta": "η",
@@ -181,19 +184,22 @@ def _save_figures(names: dict, shown: list, start: Path) -> None:
         if isinstance(figure, kind) and not any(figure is other for other in shown):
             shown.append(figure)
             path = start.with_name(f"{start.name}_{len(shown)}.png")
-            figure.savefig(path, dpi=150)
+            write_figure(path, figure)
             print(f"Figure: {path}")
 
 
 def _arguments(script: Path, arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=script.name, description="A lesson in steps.")
     parser.add_argument("--no-wait", action="store_true", help="run through without waiting for Enter")
-    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder for figures (%(default)s)")
+    parser.add_argument("--out", default="figures", metavar="DIR", help="folder for figures (%(default)s)")
     given = parser.parse_args(arguments)
     try:
+        given.out = user_path("--out", given.out, "folder")
         given.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=given.out).close()
     except OSError as fault:
         parser.exit(2, f"{script.name}: --out expects a folder that can be written; {given.out} is none ({fault.strerror}). "
                        f"Name another.\n")
+    except (TypeError, ValueError) as fault:
+        parser.exit(2, f"{script.name}: {fault}\n")
     return given

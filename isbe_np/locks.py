@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
+import stat
 from pathlib import Path
+
+from isbe_np.files import odd
 
 logger = logging.getLogger(__name__)
 
 
 class Lock:
-    """Holds the file `path`, which stays there, from its making until `release`. BlockingIOError if somebody else holds it."""
+    """Holds the file `path`, which stays there, from its making until `release`.
+
+    BlockingIOError if somebody else holds it. OSError where no file can be made, or what is there is a link, which could lead
+    to any file, or no plain file. A file with a second name is locked and left as it is: it may be somebody's data.
+    """
 
     def __init__(self, path: Path):
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._descriptor = _opened(path)
+        ours = os.fstat(self._descriptor).st_nlink <= 1
         try:
             _lock(self._descriptor)
-            os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, f"{os.getpid()}\n".encode())
+            if ours:
+                os.ftruncate(self._descriptor, 0)
+                os.write(self._descriptor, f"{os.getpid()}\n".encode())
         except BlockingIOError:
             holder = b""
             with contextlib.suppress(OSError):
-                holder = os.read(self._descriptor, 20).strip()
+                holder = os.read(self._descriptor, 20).strip() if ours else b""
             os.close(self._descriptor)
             told = f"process {holder.decode('ascii', 'replace')} is using it" if holder else "it is in use"
             raise BlockingIOError(told) from None
@@ -35,6 +45,19 @@ class Lock:
         with contextlib.suppress(OSError):
             _unlock(self._descriptor)  # closing would not do while a process that this one forked has it open too
         os.close(self._descriptor)
+
+
+def _opened(path: Path) -> int:
+    """A descriptor of the plain file at `path`, which is made where there is none; it follows no link and waits for no pipe."""
+    kind = odd(path)
+    if kind is not None:
+        raise OSError(errno.EINVAL, f"{kind} is in the place of the lock", str(path))
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it came between the two lines above
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no plain file is in the place of the lock", str(path))
+    return descriptor
 
 
 if os.name == "nt":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,18 @@ def settings(thing: object) -> dict[str, Any] | None:
 def misfit(value: Any, pattern: Any, where: str = "facts") -> tuple[str, str, Any] | None:
     """Where `value` is not as `pattern` says, what was expected there, and what came; None where all of it fits.
 
-    A pattern is a type (float takes whole numbers too, int no True), None, a dict of patterns, whose keys must be exactly
-    these, a list of one pattern for any number of items, or a tuple of patterns of which one must fit.
+    A pattern is a type (float takes whole numbers too, as far as a float can hold them, int no True), None, a dict of patterns,
+    whose keys must be exactly these, a dict {str: pattern} for any keys, a list of one pattern for any number of items, or a
+    tuple of patterns of which one must fit.
     """
     if isinstance(pattern, tuple):
         faults = [misfit(value, one, where) for one in pattern]
         return None if None in faults else faults[-1]
-    if isinstance(pattern, dict):
+    if isinstance(pattern, dict) and [*pattern] == [str]:
+        if not isinstance(value, dict):
+            return where, "names and what they stand for", value
+        parts = [(item, pattern[str], f"{where}.{name}") for name, item in value.items()]
+    elif isinstance(pattern, dict):
         if not isinstance(value, dict) or value.keys() != pattern.keys():
             return where, f"the names {', '.join(pattern)}", list(value) if isinstance(value, dict) else value
         parts = [(value[name], pattern[name], f"{where}.{name}") for name in pattern]
@@ -55,6 +61,8 @@ def misfit(value: Any, pattern: Any, where: str = "facts") -> tuple[str, str, An
         return None if value is None else (where, "nothing", value)
     else:
         right = isinstance(value, (int, float) if pattern is float else pattern)
+        if right and pattern is float and abs(value) > sys.float_info.max and isinstance(value, int):
+            return where, f"a number of at most {sys.float_info.max:.1e}", value
         fits = right and (pattern is bool or not isinstance(value, bool))
         return None if fits or pattern is object else (where, pattern.__name__, value)
     return next((fault for part in parts if (fault := misfit(*part)) is not None), None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isbe_np.explain import Explanation
+from isbe_np.files import one_line
 from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Comparison
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
@@ -21,9 +22,10 @@ GRADIENTS = {"cross_entropy": "-t / y", "binary_cross_entropy": "(1-t)/(1-y)-t/y
 
 
 def environment_text(environment: dict) -> str:
-    """One setting a line."""
-    width = max(map(len, environment))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in environment.items())
+    """One setting a line; both its name and its value may come out of somebody's file."""
+    lines = {one_line(name): one_line(str(value)) for name, value in environment.items()}
+    width = max(map(len, lines), default=0)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
 
 
 def settings_line(environment: dict) -> str:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
 from isbe_np.files import write_json
 from isbe_np.report import settings_line, table
@@ -37,7 +38,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data-dir")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=file_path)
     given = parser.parse_args()
     options = ["--data", given.data, "--net", given.net]
     options += ["--data-dir", given.data_dir] if given.data_dir else []

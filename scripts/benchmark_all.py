@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
 from isbe_np.files import write_json
 from isbe_np.report import environment_text, settings_line
@@ -147,8 +148,8 @@ def arguments():
     """The command line's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few rounds of few cases, as a trial")
-    parser.add_argument("--out", type=Path, default=FOLDER / "BENCHMARKS.md")
-    parser.add_argument("--json", type=Path, help="all figures in one file")
+    parser.add_argument("--out", type=file_path, default=FOLDER / "BENCHMARKS.md")
+    parser.add_argument("--json", type=file_path, help="all figures in one file")
     return parser.parse_args()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from isbe_np.classroom.assignment import find
 from isbe_np.classroom.release import strip
+from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
 from isbe_np.files import write_json
 from isbe_np.report import settings_line, table
@@ -68,7 +69,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--submissions", type=int, default=300)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=file_path)
     given = parser.parse_args()
     peak = (0.0, 0.0)
     with tempfile.TemporaryDirectory() as name:

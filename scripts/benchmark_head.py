@@ -20,7 +20,6 @@ whatever the contestant does.
 
 import argparse
 import os
-from pathlib import Path
 
 # Both libraries read theirs when they are loaded.
 if "NUMBA_NUM_THREADS" in os.environ:
@@ -31,6 +30,7 @@ except ImportError:
     torch = None
 import numpy as np
 
+from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
 from isbe_np.files import write_json
 from isbe_np.heads import ROUTES, Head
@@ -130,7 +130,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--classes", nargs="+", type=int, default=list(CLASSES))
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=file_path)
     given = parser.parse_args()
     random = np.random.default_rng(0)
     with CompileClock() as clock:

@@ -29,7 +29,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 # Numba shows no machine code of kernels that it has loaded instead of compiled.
 os.environ["ISBE_JIT_CACHE"] = "0"
@@ -40,6 +39,7 @@ except ImportError:
 import numpy as np
 
 import isbe_np as isbe
+from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
 from isbe_np.files import write_json
 from isbe_np.kernels import conv2d, conv2d_max_pool, dense, finite, layout, microkernels, pooling, softmax, updates
@@ -274,7 +274,7 @@ def main():
     """Measure, print a table, and write JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=file_path)
     given = parser.parse_args()
     if torch:
         torch.set_num_threads(threads())

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
 from isbe_np.files import write_json
 from isbe_np.report import settings_line, table
@@ -61,7 +62,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=file_path)
     given = parser.parse_args()
     rows, results = [], {}
     for name in given.only:

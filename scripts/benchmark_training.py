@@ -43,7 +43,6 @@ import time
 import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 # Both libraries read theirs when they are loaded.
@@ -56,6 +55,7 @@ except ImportError:
 import numpy as np
 
 import isbe_np as isbe
+from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
 from isbe_np.files import write_json
 from isbe_np.kernels.jit import threads
@@ -515,7 +515,7 @@ def arguments():
     parser.add_argument("--peers", nargs="*", choices=list(TRAINING)[1:], help="only these; default: all installed")
     parser.add_argument("--patience", type=float, default=20, help="seconds for one contestant in one case; default 20")
     parser.add_argument("--images", type=int, default=60_000, help="of an epoch; default 60000")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=file_path)
     given = parser.parse_args()
     given.rounds = given.rounds or (5 if given.epoch else 30)
     return given

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from drill.rows import Drill, Row, text
 
+from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
 from isbe_np.files import write_json
 from isbe_np.report import environment_text
@@ -36,7 +37,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--short", action="store_true", help="a few faults of every kind")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help=f"some of {', '.join(SECTIONS)}")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes side by side (%(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the same for a program")
+    parser.add_argument("--json", type=file_path, metavar="FILE", help="the same for a program")
     given = parser.parse_args(arguments)
     here = describe(paths=False)
     print(environment_text(here))

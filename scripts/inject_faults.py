@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from isbe_np.cli.options import file_path
 from isbe_np.files import write_json
 from isbe_np.tables import table
 
@@ -638,13 +639,18 @@ FAULTS = {
         ("other names than the model's",
          "        if wanted != self._members.keys():\n", "        if wanted - self._members.keys():\n"),
         ("other shapes of the same size", "            if header != wanted_header:\n", "            if False:\n"),
-        ("names twice in the facts", "    if len(found) != len(pairs):\n", "    if False:\n"),
+        ("a lone surrogate is a backslash", 'errors="surrogatepass"', 'errors="backslashreplace"'),
         ("facts of any length", "info.file_size > MOST_FACTS:", "False:"),
         ("another header where the member is",
          "            if self._file.read(LOCAL + len(info.filename)) != info.FileHeader():\n",
          "            if False:\n"),
         ("the time of day in a file", "return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))",
          "import time\n    return zipfile.ZipInfo(name, time.localtime(time.time_ns() / 1e4)[:6])"),
+    ],
+    ("files.py", "tests/test_archive.py"): [
+        ("names twice in the facts", "    if len(found) != len(pairs):\n", "    if False:\n"),
+        ("facts of any depth", "        if not level:\n            return found\n    raise deep",
+         "        pass\n    return found"),
     ],
     ("files.py", "tests/test_files.py"): [
         ("the file is not on the disk when it gets its name", "            os.fsync(file.fileno())\n", ""),
@@ -653,7 +659,9 @@ FAULTS = {
         ("for a moment there is no file", "        os.link(path, link)\n        os.replace(link, previous)\n",
          "        os.replace(path, previous)\n"),
         ("a part stays after an error", "        part.unlink(missing_ok=True)\n        raise", "        raise"),
-        ("a folder is put aside", "    if path.is_dir():\n", "    if False:\n"),
+        ("a folder is put aside", "    if kind is not None and not linked:\n", "    if False:\n"),
+        ("every link is followed", "Path(os.path.realpath(path)) if follow else", "Path(os.path.realpath(path)) if True else"),
+        ("a link is kept as the file before", "path.exists() and not linked:", "path.exists():"),
         ("a pipe is waited for",
          "            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):\n", "            if False:\n"),
         ("lines from a file", "letter if letter.isprintable() else", "letter if True else"),
@@ -661,6 +669,8 @@ FAULTS = {
     ("locks.py", "tests/test_locks.py"): [
         ("nobody is kept out", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB"),
         ("a lock that forked children keep", "            _unlock(self._descriptor)", "            pass"),
+        ("a link is followed", "    if kind is not None:\n", "    if False:\n"),
+        ("a file of two names is emptied", "st_nlink <= 1", "st_nlink"),
     ],
     ("plain.py", "tests/test_plain.py"): [
         ("True is a number", "pattern is bool or not isinstance(value, bool)", "True"),
@@ -703,7 +713,16 @@ FAULTS = {
         ("what a killed process left stays", "                part.unlink()\n", "                pass\n"),
         ("another version is not told of", "        if apart:\n", "        if False:\n"),
         ("a second training is let in",
-         "            self._lock = Lock(self.path / LOCK)", '            self._lock = Lock(Path("/dev/null"))'),
+         "            self._lock = Lock(self.path / LOCK)", '            self._lock = Lock(self.path / f"lock{id(self)}")'),
+        ("odd files are found out later", "            if kind := odd(file):\n", "            if False:\n"),
+        ("the note is lost", "self.note = found.note if self.note is None else self.note", "pass"),
+        ("no interval is kept", "time.monotonic() - self._saved >= self.seconds", "False"),
+        ("each step after the first interval", "        self._saved = time.monotonic()\n\n", "\n"),
+        ("the checkpoint before alone is none", "return self.file.exists() or checkpoint.previous_of(self.file).exists()",
+         "return self.file.exists()"),
+        ("data of other shapes are the same", "{name} {array.shape} {array.dtype.str}", "{name} {array.dtype.str}"),
+        ("data of other dtypes are the same", "{name} {array.shape} {array.dtype.str}", "{name} {array.shape}"),
+        ("text from a file is logged as it is", 'one_line("; ".join(apart))', '"; ".join(apart)'),
         ("a checkpoint is overwritten without resume", "if self.folder.holds_one() and not resume:", "if False:"),
     ],
     ("training/stopping.py", "tests/training/test_keeping.py"): [
@@ -725,12 +744,16 @@ FAULTS = {
         ("running statistics are not filled", "        array[...] = arrays", "        array.copy()[...] = arrays"),
         ("random numbers begin anew", "    net.random.bit_generator.state = random.bit_generator.state\n", ""),
         ("a network that was passed may have other layers", "    if gap:\n", "    if False:\n"),
+        ("a training follows links", "previous_of(path), training is None)", "previous_of(path), True)"),
+        ("text of a history is shown as it is", "one_line(value) if isinstance(value, str) else value", "value"),
         ("a head that was passed may be another", "            if then != now:\n", "            if False:\n"),
         ("types of facts are not looked at",
          "    if fault is not None:\n        raise file.fault(*fault)", "    if False:\n        raise"),
         ("counts below 0", "not 0 <= count < 2**53", "not count < 2**53"),
     ],
     ("training/description.py", "tests/training/test_checkpoint.py tests/training/test_description.py"): [
+        ("the same layers may be joined otherwise",
+         'return None if here["nodes"] == told["nodes"] else', "return None if True else"),
         ("layers of any class that there is",
          "        elif kind not in allowed:\n", "        elif not hasattr(built_in, kind):\n"),
         ("nodes read nodes after them", "all(0 <= read < len(nodes) for", "all(read != len(nodes) for"),
@@ -740,6 +763,8 @@ FAULTS = {
     ("training/exchange.py", "tests/training/test_exchange.py"): [
         ("arrays that nobody asked for", "            if lacks or odd:\n", "            if lacks:\n"),
         ("any shape that fits in", "                if came != right:\n", "                if came[1] != right[1]:\n"),
+        ("a pipe is waited for", "with opened(path, REMEDY), library", "with library"),
+        ("two arrays of a name", "    if twice:\n", "    if False:\n"),
         ("γ keeps the name that it has here", "{NORMS[part] if isinstance(layer, Normalization) else part}", "{part}"),
     ],
     ("executors.py", "tests/test_executors.py"): [
@@ -853,7 +878,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", metavar="TEXT", help="faults whose file or description holds TEXT")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="test runs at a time (default 2)")
-    parser.add_argument("--json", metavar="FILE", help="also write the results to FILE")
+    parser.add_argument("--json", type=file_path, metavar="FILE", help="also write the results to FILE")
     options = parser.parse_args()
     rows = faults(options.only)
     if not rows or options.workers < 1:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from isbe_np import plots
+from isbe_np.cli.options import file_path
 from isbe_np.files import write_text
 from isbe_np.report import settings_line
 from isbe_np.studies.accuracy import AccuracyStudy, mean_sd, paired
@@ -200,14 +201,14 @@ def report(found, machines, folder):
 def main():
     """Read, draw, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=FOLDER / "study")
-    parser.add_argument("--out", type=Path, default=FOLDER / "STUDY.md")
+    parser.add_argument("--results", type=file_path, default=FOLDER / "study")
+    parser.add_argument("--out", type=file_path, default=FOLDER / "STUDY.md")
     given = parser.parse_args()
     found, machines = load(given.results)
     for name, study in found.items():
         if draw := RESULTS[name][1]:
             draw(study).savefig(given.results / f"{name}.png", dpi=100)
-    write_text(given.out, report(found, machines, given.results))
+    write_text(given.out, report(found, machines, given.results), follow=True)
     print(f"Written: {given.out}, from {', '.join(found)}")
 
 

@@ -13,6 +13,7 @@ import tiny
 
 import isbe_np as isbe
 from isbe_np import cli, datasets
+from isbe_np.training import checkpoint
 
 
 @pytest.fixture
@@ -185,3 +186,48 @@ def test_a_real_process_is_terminated_and_resumed(tmp_path):
     assert second.returncode == 0 and "158 steps" in out, err
     found = isbe.load_checkpoint(tmp_path / "run" / "checkpoint.npz")
     assert found.history.steps == 158 and np.isfinite(found.net.values).all()
+
+
+def test_info_takes_the_checkpoint_before_where_it_is_alone(small, capsys):
+    """As after a crash on a file system without links."""
+    cli.main(["train", "--net", "tiny", "--checkpoint", "run"])
+    capsys.readouterr()
+    os.remove("run/checkpoint.npz")
+    assert cli.main(["info", "--checkpoint", "run"]) == 0
+    assert "epochs     1" in capsys.readouterr().out  # that after the first of two epochs
+    assert cli.main(["train", "--checkpoint", "run", "--resume"]) == 0 and values()
+    assert "tiny on" in capsys.readouterr().out, "by its options"
+
+
+def test_info_shows_nothing_that_steers_a_terminal(small, capsys):
+    steers = "so\x1b[2J\x07\n\u202e\x9b1m"
+    net = isbe.Sequential((1, 2, 2), isbe.Flatten(name=steers), isbe.Dense(3, name="b" + steers))
+    checkpoint.write(small / "a.npz", net, isbe.Head(), isbe.SGD(0.1), None, steers,
+                     environment={steers: steers, "cpu": steers})
+    assert cli.main(["info", "--checkpoint", "a.npz"]) == 0
+    out = capsys.readouterr().out
+    assert all(line.isprintable() for line in out.split("\n")) and out.count(r"so\x1b[2J\x07\n\u202e\x9b1m") >= 6
+    isbe.save_checkpoint("b.npz", net, note=["x" * 10**5])
+    assert cli.main(["info", "--checkpoint", "b.npz"]) == 0 and max(map(len, capsys.readouterr().out.split("\n"))) < 1100
+
+
+def test_a_note_of_somebody_else_steers_no_terminal(small, capsys):
+    cli.main(["train", "--net", "tiny", "--checkpoint", "run"])
+    capsys.readouterr()
+    whole = (small / "run/checkpoint.npz").read_bytes()
+    for option in ("net", "data", "normalizer", "route", "schedule", "epochs", "learning_rate", "augment", "seed"):
+        (small / "run/checkpoint.npz").write_bytes(whole)
+        tiny.changed("run/checkpoint.npz", lambda facts, option=option: facts["note"].update({option: "\x1b[2J\n"}))
+        cli.main(["train", "--checkpoint", "run", "--resume"])
+        told = capsys.readouterr()
+        assert all(line.isprintable() for line in (told.out + told.err).split("\n")), option
+
+
+@pytest.mark.parametrize("seconds, written", [("0", 9), ("1000", 3)])
+def test_the_seconds_between_checkpoints_are_handed_on(small, monkeypatch, seconds, written):
+    """Four steps an epoch, two epochs, and the start."""
+    from isbe_np import archive
+    write, count = archive.write, []
+    monkeypatch.setattr(archive, "write", lambda *given: count.append(1) or write(*given))
+    assert cli.main(["train", "--net", "tiny", "--checkpoint", "run", "--checkpoint-seconds", seconds]) == 0
+    assert len(count) == written

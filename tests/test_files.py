@@ -327,3 +327,90 @@ def test_a_folder_that_cannot_be_synchronised_is_no_failure(tmp_path, monkeypatc
     monkeypatch.setattr(files.os, "fsync", refuse)
     files.write_json(tmp_path / "a.json", {"a": 1})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+
+
+# Names that isbe_np chose
+
+
+@posix
+@pytest.mark.parametrize("target", ["victim", "new"], ids=["link", "dangling link"])
+def test_a_link_that_is_not_to_be_followed_is_replaced(tmp_path, target):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "victim").write_bytes(b"years of work")
+    (tmp_path / "in" / "a").symlink_to(tmp_path / target)
+    (tmp_path / "in" / "a.before").symlink_to(tmp_path / target)
+    for content in (b"1", b"2"):
+        with files.replacing(tmp_path / "in" / "a", "a.before", follow=False) as file:
+            file.write(content)
+    assert (tmp_path / "victim").read_bytes() == b"years of work" and names(tmp_path) == ["in", "victim"]
+    assert contents(tmp_path / "in") == {"a": b"2", "a.before": b"1"} and not (tmp_path / "in" / "a").is_symlink()
+
+
+@posix
+def test_a_link_is_never_kept_as_the_file_before(tmp_path):
+    (tmp_path / "victim").write_bytes(b"years of work")
+    (tmp_path / "a").symlink_to("victim")
+    with files.replacing(tmp_path / "a", "a.before", follow=False) as file:
+        file.write(b"1")
+    assert contents(tmp_path) == {"a": b"1", "victim": b"years of work"}
+
+
+@posix
+def test_without_following_the_folder_may_be_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to("disk")
+    files.write_text(tmp_path / "run" / "a", "1")
+    assert contents(tmp_path / "disk") == {"a": b"1"} and names(tmp_path) == ["disk", "run"]
+
+
+@posix
+@pytest.mark.parametrize("follow", [True, False])
+def test_the_other_name_of_a_file_keeps_its_content(tmp_path, follow):
+    (tmp_path / "victim").write_bytes(b"years of work")
+    os.link(tmp_path / "victim", tmp_path / "a")
+    files.write_text(tmp_path / "a", "1", follow)
+    assert contents(tmp_path) == {"a": b"1", "victim": b"years of work"}
+
+
+@posix
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_pipe_in_the_place_of_a_file_stays(tmp_path, follow):
+    """As /dev/null would, for a user who may remove it."""
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(OSError, match="A pipe is in the place of the file"):
+        files.write_text(tmp_path / "a", "1", follow)
+    assert files.odd(tmp_path / "a") == "a pipe" and names(tmp_path) == ["a"]
+
+
+@posix
+def test_kinds_of_what_is_no_plain_file(tmp_path):
+    (tmp_path / "link").symlink_to("none")
+    (tmp_path / "file").touch()
+    kinds = {"link": "a link", "file": None, "none": None, "file/none": None, ".": "a folder", "/dev/null": "a device"}
+    assert {name: files.odd(tmp_path / name) for name in kinds} == kinds
+
+
+@posix
+def test_a_figure_replaces_a_link_and_is_there_whole_or_not_at_all(tmp_path):
+    (tmp_path / "victim").write_bytes(b"years of work")
+    (tmp_path / "a.png").symlink_to("victim")
+
+    class Figure:
+        def savefig(self, file, *, format, dpi):
+            file.write(b"half")
+            if self.fails:
+                raise Fault
+
+    figure = Figure()
+    figure.fails = True
+    with pytest.raises(Fault):
+        files.write_figure(tmp_path / "a.png", figure)
+    assert (tmp_path / "a.png").is_symlink() and names(tmp_path) == ["a.png", "victim"]
+    figure.fails = False
+    files.write_figure(tmp_path / "a.png", figure)
+    assert contents(tmp_path) == {"a.png": b"half", "victim": b"years of work"}
+
+
+def test_json_of_any_depth_that_is_read():
+    assert files.json_of("[" * 200 + "]" * 200) and files.json_of(b'{"a": [null]}') == {"a": [None]}
+    assert files.json_of("null") is None

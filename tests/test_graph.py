@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import isbe_np as isbe
+from isbe_np.layers.base import Weights
 
 
 def branching(dtype=np.float64, seed=0):
@@ -470,3 +471,57 @@ def test_a_pass_that_failed_leaves_nothing_to_go_back_from():
 def test_room_for_scores_must_fit(out):
     with pytest.raises(ValueError, match=r"out to be an array of shape \(1, 10\) and float32"):
         isbe.networks.n0().forward(batch(1, 1, 28, 28), out=out)
+
+
+class Parts(isbe.layers.Layer):
+    """A layer of one's own, with parameters or arrays of state of these names."""
+
+    def __init__(self, *parts, kind="weights", name=None):
+        super().__init__(name)
+        self.parts, self.kind = parts, kind
+
+    def weights(self, *shapes):
+        return {part: Weights(shapes[0]) for part in self.parts if self.kind == "weights"}
+
+    def state(self, *shapes):
+        return {part: Weights(shapes[0]) for part in self.parts if self.kind == "state"}
+
+    def settings(self):
+        return ", ".join(map(repr, self.parts))
+
+
+@pytest.mark.parametrize("kind", ["weights", "state"])
+@pytest.mark.parametrize("one, other", [(("a", "b.c"), ("a.b", "c")), (("a.b", "c"), ("a", "b.c")), (("a", ".b"), ("a.", "b")),
+                                        (("a.b.c", ""), ("a", "b.c.")), (("parts", "x.y"), ("parts.x", "y"))], ids=str)
+def test_two_arrays_of_one_name_are_refused(kind, one, other):
+    """They would share their memory, and a place in every file."""
+    layers = [Parts(part, kind=kind, name=name) for name, part in (one, other)]
+    name = f"{one[0]}.{one[1]}"
+    with pytest.raises(ValueError) as caught:
+        isbe.Sequential((3,), *layers)
+    assert str(caught.value) == (f"Graph has two arrays called {name!r}: {one[1]!r} of {layers[0]!r} and {other[1]!r} of "
+                                 f"{layers[1]!r}. Give one of the layers another name.")
+
+
+def test_names_that_only_look_alike_are_two():
+    names = ["a", "a.b", "A", "a_1", "a/b", "a b", "a\0", "parameters/a", "a.b.c.d"]
+    net = isbe.Sequential((3,), *(Parts("x", "x/y", name=name) for name in names), Parts("x"), Parts("x"))
+    assert len({parameter.name for parameter in net.parameters()}) == len(net.parts(net.values)) == 2 * len(names) + 2
+    for n, parameter in enumerate(net.parameters()):
+        parameter.value[...] = n
+    assert [parameter.value[0] for parameter in net.parameters()] == list(range(2 * len(names) + 2))
+
+
+def test_a_layer_in_two_places_has_its_parameters_once():
+    layer, image = Parts("b.c", name="a"), isbe.Input((3,))
+    assert [p.name for p in isbe.Graph(image, layer(layer(image))).parameters()] == ["a.b.c"]
+
+
+def test_names_steer_no_terminal():
+    """They may come out of somebody's file."""
+    net = isbe.Sequential((3,), isbe.Dense(2, name="a\x1b[2J\nb\u202e"))
+    assert all(line.isprintable() for line in net.summary().split("\n")) and r"a\x1b[2J\nb\u202e  Dense(" in net.summary()
+    net.forward(np.zeros((1, 3), np.float32))
+    with pytest.raises(ValueError) as caught:
+        net.value("none")
+    assert str(caught.value).isprintable()

@@ -109,3 +109,38 @@ def test_where_there_are_no_locks_one_is_warned_and_goes_on(path, monkeypatch, c
 def test_a_folder_that_is_not_there_is_an_oserror(tmp_path):
     with pytest.raises(FileNotFoundError):
         Lock(tmp_path / "none" / "lock")
+
+
+@names_it
+@pytest.mark.parametrize("kind", ["a link", "a dangling link", "a folder", "a pipe"])
+def test_what_is_no_file_is_refused_and_left_as_it_is(path, tmp_path, kind):
+    """A link in its place would have the file that it leads to emptied."""
+    victim = tmp_path / "victim"
+    victim.write_text("years of work")
+    {"a link": lambda: path.symlink_to(victim), "a dangling link": lambda: path.symlink_to(tmp_path / "new"),
+     "a folder": path.mkdir, "a pipe": lambda: os.mkfifo(path)}[kind]()
+    with pytest.raises(OSError, match=f"{kind.replace('dangling ', '')} is in the place of the lock"):
+        Lock(path)
+    assert victim.read_text() == "years of work" and sorted(os.listdir(tmp_path)) == ["lock", "victim"]
+
+
+@names_it
+def test_a_link_that_comes_at_the_last_moment_is_not_followed(path, tmp_path, monkeypatch):
+    (tmp_path / "victim").write_text("years of work")
+    path.symlink_to(tmp_path / "victim")
+    monkeypatch.setattr(locks, "odd", lambda _: None)
+    with pytest.raises(OSError):
+        Lock(path)
+    assert (tmp_path / "victim").read_text() == "years of work"
+
+
+@names_it
+def test_a_file_with_a_second_name_is_locked_and_not_written(path, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("123")
+    os.link(victim, path)
+    lock = Lock(path)
+    with pytest.raises(BlockingIOError, match=r"^it is in use$"):  # 123 is no process
+        Lock(path)
+    lock.release()
+    assert victim.read_text() == "123"

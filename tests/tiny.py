@@ -56,6 +56,17 @@ def study(monkeypatch):
     monkeypatch.setattr(compare, "HEADS", ((4, 3, 2), (4, 6, 2)))
 
 
+def changed(path, change):
+    """The file at `path` with other facts and a right sum: what somebody may have written on purpose."""
+    from isbe_np import archive
+    with archive.Archive(path) as file:
+        facts = file.facts
+    with np.load(path, allow_pickle=False) as arrays:
+        held = {name: arrays[name] for name in arrays.files if name != archive.FACTS}
+    change(facts)
+    archive.write(path, facts, held)
+
+
 class Here:
     """Opens an executor that runs in this process, where what a test has patched is known."""
 

@@ -20,6 +20,7 @@ from isbe_np.classroom.apart import passes_through
 from isbe_np.classroom.reach import MODULES
 from isbe_np.classroom.sandbox import Limits
 from isbe_np.classroom.source import SourceError, python_text
+from isbe_np.folders import user_path
 
 PLACE = Path(__file__).resolve().parents[2] / "tutorials" / "assignments"  # beside the package, in a checkout
 ABSENT = (f"This isbe_np is installed without its assignments, which a checkout of the project holds: {PLACE} is not there. "
@@ -182,7 +183,7 @@ def find(name: str | Path, submissions: Path | None = None) -> Assignment:
     same reason a folder must be apart from `submissions`. ValueError that says what there is, or what to write.
     """
     if isinstance(name, Path) or name in (os.curdir, os.pardir) or {os.sep, os.altsep} & set(name):
-        return _in_folder(Path(name).expanduser(), submissions)
+        return _in_folder(user_path("assignment", name, "folder"), submissions)
     known = {folder.name: folder for folder in available()}
     if name in known:
         return from_files(name, read_files(known[name]))

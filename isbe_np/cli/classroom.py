@@ -5,29 +5,32 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from isbe_np.cli.options import WENT_WRONG, add_json, count, write_json
+from isbe_np.cli.options import WENT_WRONG, add_json, count, file_path, folder_path, name_or_folder, write_json
 
 
 def add(commands) -> None:
     """Add these commands to the parser."""
     assignment = commands.add_parser("assignment", help="for instructors: list, show, release or package assignments")
     assignment.add_argument("action", choices=["list", "show", "release", "autograder"])
-    assignment.add_argument("name", nargs="?", help="a name that list tells, or the folder of an assignment of your own, "
-                            "written with a separator: ./mine")
-    assignment.add_argument("target", nargs="?", type=Path, metavar="OUT", help="release: the students' folder, new or empty; "
-                            "autograder: the zip file for Gradescope")
+    assignment.add_argument("name", nargs="?", type=name_or_folder,
+                            help="a name that list tells, or the folder of an assignment of your own, written with a "
+                            "separator: ./mine")
+    assignment.add_argument("target", nargs="?", type=file_path, metavar="OUT",
+                            help="release: the students' folder, new or empty; autograder: the zip file for Gradescope")
     add_json(assignment, _assignment)
 
     check = commands.add_parser("check", help="for students: run an assignment's public checks on your own file")
     check.add_argument("name", help="such as a1; its folder is the one that was handed out")
     check.add_argument("--task", metavar="NUMBER", help="one task, such as 1.2 (all)")
-    check.add_argument("--folder", type=Path, default=Path(), help="where that folder is (the current one)")
+    check.add_argument("--folder", type=folder_path, default=Path(), help="where that folder is (the current one)")
     add_json(check, _check)
 
     grade = commands.add_parser("grade", help="for instructors: grade a submission, or a folder of hundreds")
-    grade.add_argument("name", help="the assignment's name, or its folder, written with a separator: ./mine")
-    grade.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="a file, or a folder of files or of folders")
-    grade.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for feedback, grades.csv and index.html")
+    grade.add_argument("name", type=name_or_folder,
+                       help="the assignment's name, or its folder, written with a separator: ./mine")
+    grade.add_argument("submissions", type=file_path, metavar="SUBMISSIONS", help="a file, or a folder of files or of folders")
+    grade.add_argument("--out", type=folder_path, required=True, metavar="DIR",
+                       help="folder for feedback, grades.csv and index.html")
     grade.add_argument("--workers", type=count, default=2, metavar="N", help="processes that grade side by side (%(default)s)")
     grade.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster to grade on instead, such as tcp://10.0.0.5:8786")
     grade.add_argument("--seed", type=int, help="of the private cases (a secret one, kept in DIR/grading.json)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from pathlib import Path
 
 from isbe_np import datasets, executors
 from isbe_np.checks import nearest
@@ -16,11 +15,13 @@ from isbe_np.cli.options import (
     add_data,
     add_json,
     count,
+    folder_path,
     numbers,
     second_process,
     write_json,
 )
 from isbe_np.environment import describe
+from isbe_np.files import write_figure
 from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES
 from isbe_np.kernels.threads import threads
 from isbe_np.networks import NETWORKS
@@ -39,7 +40,7 @@ def add(commands) -> None:
     compare.add_argument("--images", type=count, nargs=2, default=[10000, 2000], metavar=("TRAIN", "TEST"),
                          help="how many images to train and to test on (10000 2000)")
     compare.add_argument("--rounds", type=count, default=40, help="timed rounds of a training step (%(default)s)")
-    compare.add_argument("--out", type=Path, metavar="DIR", help="folder for PNG figures")
+    compare.add_argument("--out", type=folder_path, metavar="DIR", help="folder for PNG figures")
     add_common(compare, _compare)
 
     explainer = commands.add_parser("explain", help="one example step by step: every number from scores to error")
@@ -54,7 +55,7 @@ def add(commands) -> None:
     explainer.add_argument("--smoothing", type=float, default=0.0, metavar="E",
                            help="share of the target that is spread over all classes (%(default)s)")
     explainer.add_argument("--dtype", default="float64", help="float32 or float64 (%(default)s)")
-    explainer.add_argument("--out", type=Path, metavar="DIR", help="folder for the same as a PNG figure")
+    explainer.add_argument("--out", type=folder_path, metavar="DIR", help="folder for the same as a PNG figure")
     add_json(explainer, _explain)
 
     study = commands.add_parser("study", help="answer one question by measuring")
@@ -66,11 +67,12 @@ def add(commands) -> None:
     study.add_argument("--images", nargs="+", type=count, metavar="N", help="how many to train on, besides all (2000 10000)")
     study.add_argument("--seeds", type=count, metavar="N", help="how many seeds, from --seed on (3)")
     study.add_argument("--epochs", type=count, help="of each training (the network's recipe)")
-    study.add_argument("--folder", type=Path, metavar="DIR", help="where cells are stored at once, and found when it goes on")
+    study.add_argument("--folder", type=folder_path, metavar="DIR",
+                       help="where cells are stored at once, and found when it goes on")
     study.add_argument("--workers", type=count, default=1, metavar="N", help="processes side by side (%(default)s)")
     study.add_argument("--dask", metavar="ADDRESS", help="a Dask cluster instead, such as tcp://10.0.0.5:8786")
     study.add_argument("--threads", type=count, metavar="N", help="of each process, for kernels (1; timing: all cores)")
-    study.add_argument("--out", type=Path, metavar="DIR", help="folder for a PNG figure")
+    study.add_argument("--out", type=folder_path, metavar="DIR", help="folder for a PNG figure")
     add_common(study, _study)
 
 
@@ -92,7 +94,7 @@ def _compare(given) -> int:
         for name, figure in (("agreement", plots.agreement_figure(found.agreements)),
                              ("cost", plots.cost_figure(found.heads, found.steps)),
                              ("training", plots.training_figure(found.twins))):
-            figure.savefig(given.out / f"{name}.png", dpi=150)
+            write_figure(given.out / f"{name}.png", figure)
             print(f"Figure: {given.out / name}.png")
     if any(twin.history.stopped == "interrupted" for twin in found.twins):
         return INTERRUPTED
@@ -115,7 +117,7 @@ def _explain(given) -> int:
     print(explanation_text(found, shutil.get_terminal_size().columns))
     if given.out is not None:
         from isbe_np.plots import explanation_figure
-        explanation_figure(found).savefig(given.out / "explain.png", dpi=150)
+        write_figure(given.out / "explain.png", explanation_figure(found))
         print(f"Figure: {given.out / 'explain.png'}")
     return 0
 
@@ -211,6 +213,6 @@ def _study(given) -> int:
         if draw is None:
             print(f"There is no figure of {given.name}.")
         else:
-            draw(found).savefig(given.out / f"{given.name}.png", dpi=150)
+            write_figure(given.out / f"{given.name}.png", draw(found))
             print(f"Figure: {given.out / given.name}.png")
     return WENT_WRONG if getattr(found, "failed", None) else 0

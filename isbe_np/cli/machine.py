@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from isbe_np import datasets
 from isbe_np.checks import nearest
-from isbe_np.cli.options import add_json, count, second_process, write_json
+from isbe_np.cli.options import add_json, count, file_path, folder_path, second_process, write_json
 from isbe_np.environment import describe
 from isbe_np.kernels.cache import cache_state
 from isbe_np.networks import NETWORKS
@@ -25,7 +23,7 @@ def add(commands) -> None:
     data = commands.add_parser("data", help="fetch, verify or list data sets")
     data.add_argument("action", choices=["fetch", "verify", "list"])
     data.add_argument("name", nargs="?", help="data set, for fetch and verify")
-    data.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets")
+    data.add_argument("--data-dir", type=folder_path, metavar="DIR", help="folder of the data sets")
     add_json(data, _data)
 
     warmup = commands.add_parser("warmup", help="compile all kernels now, so that no first step waits for the compiler")
@@ -38,8 +36,8 @@ def add(commands) -> None:
     info.add_argument("--net", help=f"the network to tell of instead: {', '.join(NETWORKS)}")
     info.add_argument("--batch", "--batch-size", type=count, metavar="N",
                       help="examples in a batch, which decide the memory (that of the network's recipe)")
-    info.add_argument("--checkpoint", type=Path, metavar="FILE", help="the checkpoint, or folder of a training, to tell of "
-                      "instead")
+    info.add_argument("--checkpoint", type=file_path, metavar="FILE",
+                      help="the checkpoint, or folder of a training, to tell of instead")
     add_json(info, _info)
 
     cache = commands.add_parser("cache", help="what the cache of compiled kernels holds; clear it")
@@ -114,8 +112,13 @@ def _network_info(given) -> int:
 def _checkpoint_info(given) -> int:
     from isbe_np.report import environment_text
     from isbe_np.training import load_checkpoint
+    from isbe_np.training.checkpoint import previous_of
     from isbe_np.training.keeping import FILE
-    found = load_checkpoint(given.checkpoint / FILE if given.checkpoint.is_dir() else given.checkpoint)
+    place = given.checkpoint
+    if place.is_dir():
+        before = previous_of(place / FILE)
+        place = before if before.exists() and not (place / FILE).exists() else place / FILE
+    found = load_checkpoint(place)
     history = found.history
     told = {"head": repr(found.head), "optimizer": repr(found.optimizer), "note": found.note}
     if history is not None:

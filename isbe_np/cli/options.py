@@ -10,6 +10,7 @@ from pathlib import Path
 
 from isbe_np import datasets, executors, files
 from isbe_np.checks import whole
+from isbe_np.folders import user_path
 
 DONE, WENT_WRONG, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 
@@ -30,10 +31,32 @@ def numbers(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"expects numbers with commas between them, such as 2,1,0.1; got {text!r}") from fault
 
 
+def file_path(text: str) -> Path:
+    """An argument that names a file."""
+    return _path(text, "file")
+
+
+def folder_path(text: str) -> Path:
+    """An argument that names a folder."""
+    return _path(text, "folder")
+
+
+def name_or_folder(text: str) -> str:
+    """An argument that is a name, or the path of a folder."""
+    return str(folder_path(text)) if text.startswith("~") else text
+
+
+def _path(text: str, kind: str) -> Path:
+    try:
+        return user_path("this option", text, kind)
+    except (TypeError, ValueError) as fault:
+        raise argparse.ArgumentTypeError(files.one_line(str(fault)).rstrip(".")) from fault
+
+
 def add_data(parser, default: str | None) -> None:
     """Options that choose a data set."""
     parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} ({default or 'the study’s own'})")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
+    parser.add_argument("--data-dir", type=folder_path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
     parser.add_argument("--unverified", action="store_true", help="take files that are not the official ones, such as a "
                                                                   "re-encoding, if their format is right")
 
@@ -46,7 +69,7 @@ def add_common(parser, run) -> None:
 
 def add_json(parser, run) -> None:
     """A file for the results, what is said meanwhile, and the function that runs the command."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
+    parser.add_argument("--json", type=file_path, metavar="FILE", help="also write the results there")
     parser.add_argument("--verbose", "-v", action="store_true", help="say on standard error what is being done")
     parser.set_defaults(run=run)
 

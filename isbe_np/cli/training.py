@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from pathlib import Path
 
 from isbe_np import datasets
 from isbe_np.checks import nearest
-from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, write_json
+from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, folder_path, write_json
 from isbe_np.environment import describe
+from isbe_np.files import one_line
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, train
@@ -38,7 +38,7 @@ def add(commands) -> None:
     trainer.add_argument("--augment", action=argparse.BooleanOptionalAction, help="change the training images in each epoch")
     trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
     trainer.add_argument("--seed", type=int, help="of the parameters and the batches (0)")
-    trainer.add_argument("--checkpoint", type=Path, metavar="DIR", help="keep a checkpoint in this folder, new or empty")
+    trainer.add_argument("--checkpoint", type=folder_path, metavar="DIR", help="keep a checkpoint in this folder, new or empty")
     trainer.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder, if there is one, "
                                                                "by its options")
     trainer.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S",
@@ -60,7 +60,7 @@ def _train(given) -> int:
     data = datasets.load(chosen["data"], given.data_dir, verify=not chosen["unverified"])
     net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:])
     print(f"{name} on {data.source}\n{head}, {optimizer}, "
-          + ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}")
+          + one_line(", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}"))
     if before is not None and before.training is not None:
         print(f"going on at epoch {before.training['epoch'] + 1}, batch {before.training['batch'] + 1}")
     history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],

@@ -6,12 +6,12 @@ its labels and its SHA-256 are all there is to check. Whatever is wrong is one V
 
 import hashlib
 import os
-from pathlib import Path
 
 import numpy as np
 
 from isbe_np.datasets.idx import REMEDY, OtherContent
 from isbe_np.files import DamagedFile, opened
+from isbe_np.folders import user_path
 
 IMAGE = (3, 32, 32)
 RECORD = 1 + 3 * 32 * 32  # bytes
@@ -23,7 +23,7 @@ def read(path: str | os.PathLike, count: int, *, remedy: str = REMEDY,
 
     remedy : the last sentence of every error. content : SHA-256 that the file must have, in hexadecimal.
     """
-    path = Path(path)
+    path = user_path("read(path)", path)
     with opened(path, remedy) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size != count * RECORD:

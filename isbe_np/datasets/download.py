@@ -42,7 +42,7 @@ def download(name: str, sha256: str, mirrors: Sequence[str], folder: Path, most:
     """Put what `fetched` yields in `folder` as `name`, whole and on the disk or not at all, and return its path."""
     path = folder / name
     # A copy, not the part renamed: another process may have the part open, and would write to what has its name by then.
-    with fetched(name, sha256, mirrors, folder, most) as part, replacing(path) as target:
+    with fetched(name, sha256, mirrors, folder, most) as part, replacing(path, follow=False) as target:
         shutil.copyfileobj(part, target, BLOCK)
     return path
 
@@ -168,8 +168,9 @@ def _claimed(path):
     except OSError:
         return None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("no regular file")
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:  # by another name it may be somebody's data
+            raise OSError("no regular file, or one of several names")
         # Gone with the process, however it ends. Should the file lose its name meanwhile, that does no harm.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

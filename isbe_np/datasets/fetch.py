@@ -166,7 +166,7 @@ def _taken(tar, member, file, folder):
     if not member.isreg() or member.size != file.size:
         raise ValueError(f"{member.name} in it is no regular file of {file.size:,} bytes")
     path = folder / file.name
-    with tar.extractfile(member) as source, replacing(path) as target:
+    with tar.extractfile(member) as source, replacing(path, follow=False) as target:
         shutil.copyfileobj(source, target)
         if not is_right(target, file.content):
             raise ValueError(f"the SHA-256 of the content of {member.name} in it is not {file.content}")

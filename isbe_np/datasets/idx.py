@@ -12,11 +12,11 @@ import io
 import math
 import os
 import zlib
-from pathlib import Path
 
 import numpy as np
 
 from isbe_np.files import DamagedFile, opened
+from isbe_np.folders import user_path
 
 UNSIGNED_BYTE = 0x08
 MOST_EXAMPLES = 100_000
@@ -88,7 +88,7 @@ def read(path: str | os.PathLike, shape: tuple[int | None, ...], *, remedy: str 
 
     A ValueError reports the first fault found. An uncompressed file cannot be checked against `gz` and is refused.
     """
-    path = Path(path)
+    path = user_path("read(path)", path)
     with opened(path, remedy) as raw:
         packed = raw.read(2) == GZIP
         raw.seek(0)

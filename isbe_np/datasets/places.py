@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from isbe_np.datasets.catalogue import ENTRIES, File, Records
-from isbe_np.folders import cache_root
+from isbe_np.folders import cache_root, user_path
 
 
 def roots(data_dir: str | os.PathLike | None = None) -> list[Path]:
@@ -13,8 +13,14 @@ def roots(data_dir: str | os.PathLike | None = None) -> list[Path]:
 
     Each may hold the files directly, or in a folder of the data set's name or of that in its official archive.
     """
-    named = [data_dir, os.environ.get("ISBE_DATA_DIR") or None]
-    return [Path(folder).expanduser() for folder in named if folder is not None] + [cache_root() / "data"]
+    named = {"data_dir": data_dir, "ISBE_DATA_DIR": os.environ.get("ISBE_DATA_DIR") or None}
+    found = [user_path(who, folder, "folder") for who, folder in named.items() if folder is not None]
+    try:
+        return [*found, cache_root() / "data"]
+    except RuntimeError:  # without a home folder
+        if found:
+            return found
+        raise
 
 
 def home(name: str, data_dir: str | os.PathLike | None = None) -> Path:

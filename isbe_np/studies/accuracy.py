@@ -26,6 +26,7 @@ from isbe_np.studies.agreement import agreement
 from isbe_np.studies.sweep import sweep
 from isbe_np.tables import table
 from isbe_np.training import train
+from isbe_np.training.checkpoint import HISTORY
 from isbe_np.training.recipes import RECIPES, augmentation
 
 NORMALIZERS = ("softmax", "sigmoid", "tanh", "hardsigmoid", "hardtanh")
@@ -33,6 +34,7 @@ NORMALIZERS = ("softmax", "sigmoid", "tanh", "hardsigmoid", "hardtanh")
 # zone is refused, squared error stands for what a reader would do without ISBE.
 RIVAL = {"softmax": ("fused", "cross_entropy"), "sigmoid": ("fused", "binary_cross_entropy"), "tanh": ("fused", "matching"),
          "hardsigmoid": ("factored", "squared"), "hardtanh": ("factored", "squared")}
+ANSWER = {"accuracy": (None, float), "history": HISTORY, "source": str, "gaps": {str: (float, str)}}  # of a cell
 LOST: dict = {"accuracy": None, "history": {"accuracy": [], "seconds": []}, "gaps": {}}  # what is told of a cell that failed
 
 
@@ -94,7 +96,7 @@ def accuracy(data: str = "digits", nets: Sequence[str] = ("n1",), *, normalizers
     asked = [(net, normalizer, route, loss, seed) for net in nets for normalizer in normalizers
              for route, loss in (("isbe", None), RIVAL[normalizer]) for seed in seeds]
     cells = dict(training(data, *one, epochs=epochs, data_dir=data_dir, verify=verify) for one in asked)
-    found = sweep(train_cell, cells, folder, executor, threads, progress=progress)
+    found = sweep(train_cell, cells, folder, executor, threads, progress=progress, answer=ANSWER)
 
     def answers(net: str, normalizer: str, route: str) -> list[dict]:
         return [found.answers.get(training(data, net, normalizer, route, None, seed)[0], LOST) for seed in seeds]

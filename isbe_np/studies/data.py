@@ -20,7 +20,7 @@ from isbe_np.datasets import places
 from isbe_np.executors import Opener
 from isbe_np.heads import ROUTES
 from isbe_np.networks import NETWORKS
-from isbe_np.studies.accuracy import LOST, less, mean_sd, paired, standing, train_cell, training
+from isbe_np.studies.accuracy import ANSWER, LOST, less, mean_sd, paired, standing, train_cell, training
 from isbe_np.studies.agreement import TOLERANCE
 from isbe_np.studies.cost import step_costs
 from isbe_np.studies.measure import Ratio
@@ -32,6 +32,7 @@ from isbe_np.training.recipes import RECIPES
 SETS = {"mnist": "lenet5", "fashion_mnist": "lenet5", "cifar10": "resnet"}
 IMAGES = (2_000, 10_000, None)  # None: all
 ROUNDS = 60
+STEP = {"batch": int, "seconds": float, "ratios": {str: [float]}}  # the answer of `step_cell`
 TRAINED = (("isbe", None), ("fused", "cross_entropy"))  # the routes that are trained by, with the loss
 OTHERS = ROUTES[:-1]  # that isbe is compared with in the trained network
 # Why a product through y may be further off where training went well.
@@ -136,10 +137,10 @@ def data(sets: Sequence[str] | None = None, *, images: Sequence[int | None] | No
     cells = dict(training(name, SETS[name], "softmax", route, loss, seed, images=count, epochs=epochs, data_dir=data_dir,
                           verify=verify)
                  for name in named for count in images for route, loss in TRAINED for seed in seeds)
-    found = sweep(train_cell, cells, folder, executor, threads, progress=progress)
+    found = sweep(train_cell, cells, folder, executor, threads, progress=progress, answer=ANSWER)
     timed = sweep(step_cell, {f"{name} step": {"data": name, "net": SETS[name], "rounds": ROUNDS, "data_dir": data_dir,
                                                "verify": verify} for name in named},
-                  folder, executor, threads, same_machine=True, progress=progress)
+                  folder, executor, threads, same_machine=True, progress=progress, answer=STEP)
 
     def answers(name: str, route: str, count: int | None) -> list[dict]:
         return [found.answers.get(training(name, SETS[name], "softmax", route, None, seed, images=count)[0], LOST)

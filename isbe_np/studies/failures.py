@@ -27,6 +27,8 @@ from isbe_np.training.diagnosis import LARGE, NO_CAUSE
 
 MOMENTUM = 0.9
 ADVICE = "lower it tenfold"
+ANSWER = {"norms": [float], "largest": float, **dict.fromkeys(("accuracy", "trained", "advised"), (None, float)),
+          **dict.fromkeys(("diagnosis", "warning"), (None, str))}  # of `failure_cell`
 VANISHED = 1e-6  # norm of a gradient of which nothing is learnt
 
 
@@ -162,7 +164,7 @@ def failures(data: str = "digits", data_dir: str | None = None, train_images: in
              "batch_size": batch_size, "epochs": epochs}
     cells = {(name, seed): f"failure {data} {name} seed {seed}" for name in FAILURES for seed in seeds}
     found = sweep(failure_cell, {cell: {**sizes, "failure": name, "seed": seed} for (name, seed), cell in cells.items()},
-                  folder, executor, progress=progress)
+                  folder, executor, progress=progress, answer=ANSWER)
     outcomes = []
     for name, failure in FAILURES.items():
         answers = [found.answers[cells[name, seed]] for seed in seeds if cells[name, seed] in found.answers]

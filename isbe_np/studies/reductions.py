@@ -32,6 +32,8 @@ RATES = {"SGD": (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
          "Adam": (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3)}
 KINDS = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW}
 ARMS = ("mean", "sum, same rate", "sum, same step")
+TRAINED = {"accuracy": (None, float), "steps": int, "diagnosis": (None, str)}  # the answer of `training_cell`
+APART = {"difference": float}  # and of `apart_cell`
 COMPARED, BATCHES = 2, 20  # parameters are compared after so many epochs of so many batches
 
 
@@ -197,9 +199,10 @@ def reductions(data: str = "digits", data_dir: str | None = None, train_images: 
 
     ran = sweep(training_cell, {cell(kind, arm, rate, seed): {
         **sizes, "kind": kind, "reduction": arm.split(",")[0], "settings": settings, "seed": seed}
-        for kind, arm, rate, settings in arms for seed in seeds}, folder, executor, progress=progress)
+        for kind, arm, rate, settings in arms for seed in seeds}, folder, executor, progress=progress, answer=TRAINED)
     compared = sweep(apart_cell, {cell(name, seed): {**where, "pair": asdict(pair), "seed": seed}
-                                  for name, pair in PAIRS.items() for seed in seeds}, folder, executor, progress=progress)
+                                  for name, pair in PAIRS.items() for seed in seeds}, folder, executor, progress=progress,
+                     answer=APART)
     runs = []
     for kind, arm, rate, settings in arms:
         answers = [ran.answers.get(cell(kind, arm, rate, seed), {}) for seed in seeds]

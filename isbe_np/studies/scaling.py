@@ -28,6 +28,7 @@ from isbe_np.tables import table
 CLASSES = tuple(2**k for k in range(1, 18))
 LEVEL = 10  # times isbe
 FITTED = 4  # sizes in a fit, the largest measured
+ANSWER = {"available": int, "memory": {str: float}, "refused": {str: str}, "seconds": {str: [float]}}  # of `scaling_cell`
 FEW = 5  # rounds from which an interval is told
 
 
@@ -185,7 +186,7 @@ def scaling(classes: Sequence[int] = CLASSES, batch: int = 32, rounds: int = 20,
     told = {C: {run: refusal(run, batch, C, room, limit) for run in RUNS} for C in sizes}
     cells = {f"{C} classes batch {batch}": {"classes": C, "batch": batch, "rounds": rounds, "seed": seed,
                                             "runs": [run for run in RUNS if not told[C][run]]} for C in sizes}
-    found = sweep(scaling_cell, cells, folder, executor, threads, same_machine=True, progress=progress)
+    found = sweep(scaling_cell, cells, folder, executor, threads, same_machine=True, progress=progress, answer=ANSWER)
     points = []
     for C in sizes:
         answer = found.answers.get(f"{C} classes batch {batch}", {"seconds": {}, "memory": {}, "refused": {}})

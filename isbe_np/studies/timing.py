@@ -21,12 +21,13 @@ from isbe_np.executors import Opener
 from isbe_np.networks import IMAGE, NETWORKS
 from isbe_np.studies.measure import paired_ratio
 from isbe_np.studies.saving import Saving, claim, mean, saving
-from isbe_np.studies.steps import CONTROL, RIVALS, Timed, timing_cell
+from isbe_np.studies.steps import CONTESTANTS, CONTROL, PARTS, RIVALS, Timed, timing_cell
 from isbe_np.studies.sweep import sweep
 from isbe_np.studies.timing_text import CLAIMED, JUDGED, timing_text
 
 NETS = tuple(NETWORKS)
 BATCHES = (1, 4, 16, 64, 256, 1024)
+ANSWER = {"turns": int, "seconds": {part: {name: [float] for name in CONTESTANTS} for part in PARTS}}  # of `timing_cell`
 
 
 @dataclass
@@ -121,7 +122,7 @@ def timing(nets: Sequence[str] = NETS, batches: Sequence[int] = BATCHES, *, imag
     asked = {f"{net} batch {batch}": (net, batch) for net in nets for batch in sizes}
     settings = {"image": list(image), "rounds": [least, most], "seconds": seconds, "seed": seed}
     cells = {name: {"net": net, "batch": batch, **settings} for name, (net, batch) in asked.items()}
-    found = sweep(timing_cell, cells, folder, executor, threads, same_machine=True, progress=progress)
+    found = sweep(timing_cell, cells, folder, executor, threads, same_machine=True, progress=progress, answer=ANSWER)
     timed = [Timed(*asked[name], **answer) for name, answer in found.answers.items()]
     failed = {name: found.failed[name] for name in cells if name in found.failed}  # they come in any order
     return TimingStudy(list(image), [least, most], seconds, threads, seed, timed, failed)

@@ -18,7 +18,8 @@ import numpy as np
 
 from isbe_np import archive
 from isbe_np.environment import describe
-from isbe_np.files import DamagedFile, Misfit
+from isbe_np.files import DamagedFile, Misfit, one_line
+from isbe_np.folders import user_path
 from isbe_np.graph import Graph, names_of, wanted_arrays
 from isbe_np.heads import Head
 from isbe_np.layers import Layer, Node
@@ -74,7 +75,7 @@ def save_checkpoint(path: str | os.PathLike, net: Graph, head: Head | None = Non
     """
     refuse_others("save_checkpoint", net=net, **_given(head=head, optimizer=optimizer))
     with net.exclusive():
-        write(Path(path), net, head, optimizer, history, note)
+        write(user_path("save_checkpoint(path)", path), net, head, optimizer, history, note)
 
 
 def refuse_others(who: str, **given) -> None:
@@ -102,7 +103,8 @@ def write(path: Path, net: Graph, head: Head | None, optimizer: Optimizer | None
         arrays |= {f"optimizer/{n}/{name}": array for name, array in net.parts(slot).items()}
     if early is not None:
         arrays[EARLY] = early
-    return archive.write(path, facts, arrays, previous_of(path))
+    # A training chose the file's name itself, in a folder where somebody may have put a link of that name.
+    return archive.write(path, facts, arrays, previous_of(path), training is None)
 
 
 def previous_of(path: Path) -> Path:
@@ -139,7 +141,7 @@ def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = 
     # Before anything is blamed on the file.
     passed = {"network": net and description.network(net), "head": head and description.head(head),
               "optimizer": optimizer and description.optimizer(optimizer)}
-    with archive.Archive(path) as file:
+    with archive.Archive(user_path("load_checkpoint(path)", path)) as file:
         facts = _checked(file)
         if check is not None:
             check(facts)
@@ -167,9 +169,15 @@ def read(path: str | os.PathLike, net: Graph | None = None, head: Head | None = 
     with net.exclusive():
         _fill(net, made_optimizer, facts, arrays)
         net.random.bit_generator.state = random.bit_generator.state
-    history = None if facts["history"] is None else History(**facts["history"])
+    history = None if facts["history"] is None else _history(facts["history"])
     return Checkpoint(net, made_head, made_optimizer, history, facts["note"], facts["environment"], facts["training"],
                       arrays.get(EARLY))
+
+
+def _history(told: dict[str, Any]) -> History:
+    """A history out of a file, with text that may be shown."""
+    shown: dict[str, Any] = {name: one_line(value) if isinstance(value, str) else value for name, value in told.items()}
+    return History(**shown)
 
 
 def _checked(file: archive.Archive) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from isbe_np.files import DamagedFile, replacing
+from isbe_np.files import DamagedFile, one_line, opened, replacing
+from isbe_np.folders import user_path
 from isbe_np.graph import Graph, wanted_arrays
 from isbe_np.layers.normalization import Normalization
 
@@ -31,6 +32,7 @@ def save_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, st
     """
     _library()
     from safetensors.numpy import save
+    path = user_path("save_safetensors(path)", path)
     data = save({name: np.ascontiguousarray(array) for name, array in _arrays(net, names).items()})
     with replacing(path) as file:
         file.write(data)
@@ -42,9 +44,11 @@ def load_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, st
     `names` are as in `save_safetensors`. ValueError unless the file holds exactly these arrays, of these shapes and of the
     network's dtype; then nothing is changed. OSError where it cannot be read, ImportError without the library.
     """
+    path = user_path("load_safetensors(path)", path)
     library, wanted = _library(), _arrays(net, names)
     try:
-        with library.safe_open(os.fspath(path), framework="np") as file:
+        # The library would wait for a pipe, and names no file in its errors.
+        with opened(path, REMEDY), library.safe_open(os.fspath(path), framework="np") as file:
             found = {name for name in file.keys() if name.rpartition(".")[2] != COUNTS}
             lacks, odd = sorted(wanted.keys() - found), sorted(found - wanted.keys())
             if lacks or odd:
@@ -65,17 +69,21 @@ def load_safetensors(path: str | os.PathLike, net: Graph, names: Mapping[str, st
 
 def _arrays(net: Graph, names: Mapping[str, str] | None) -> dict[str, np.ndarray]:
     """The network's own arrays, by their names in a file."""
-    own = {parameter.name: parameter.value for parameter in net.parameters()} | net.state()
-    renamed, found = dict(names or {}), {}
-    for kind in ("weights", "state"):
+    own = {"weights": {parameter.name: parameter.value for parameter in net.parameters()}, "state": net.state()}
+    renamed, found, layers, twice = dict(names or {}), {}, set(), []
+    for kind, arrays in own.items():
         for (layer, part), (name, _) in wanted_arrays(net.nodes, net.names, kind).items():
             place = name.removesuffix(f".{part}")
-            there = renamed.get(place, place)
-            found[f"{there}.{NORMS[part] if isinstance(layer, Normalization) else part}"] = own[name]
-    layers = {name.rpartition(".")[0] for name in own}
-    if not renamed.keys() <= layers or len(found) != len(own):
-        raise ValueError(f"names expects other names, each once, for layers with parameters, {', '.join(sorted(layers))}; "
-                         f"got {renamed}.")
+            there = f"{renamed.get(place, place)}.{NORMS[part] if isinstance(layer, Normalization) else part}"
+            twice += [there] if there in found else []
+            found[there] = arrays[name]
+            layers.add(place)
+    if not renamed.keys() <= layers or (twice and renamed):
+        raise ValueError(one_line(f"names expects other names, each once, for layers with parameters, "
+                                  f"{', '.join(sorted(layers))}; got {renamed}."))
+    if twice:
+        raise ValueError(one_line(f"A safetensors file holds one array of a name; the network has two called {twice[0]}. Give "
+                                  f"one of the layers, or its part, another name."))
     return found
 
 

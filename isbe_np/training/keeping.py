@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from isbe_np.environment import describe
-from isbe_np.files import PART, DamagedFile, Misfit
+from isbe_np.files import PART, DamagedFile, Misfit, odd, one_line
+from isbe_np.folders import user_path
 from isbe_np.locks import Lock
 from isbe_np.training import checkpoint
 from isbe_np.training.checkpoint import Checkpoint
@@ -41,12 +42,11 @@ class Folder:
     """The folder `path` while a training uses it: a context manager. OSError where it cannot be used, or is in use."""
 
     def __init__(self, path: str | os.PathLike):
-        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-            raise TypeError(f"train(checkpoint) expects the path of a folder; got {path!r}.")
-        self.path = Path(path).expanduser()
+        self.path = user_path("train(checkpoint)", path, "folder")
         self.file = self.path / FILE
 
     def __enter__(self) -> Folder:
+        self._refuse_odd()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(self.path / LOCK)
@@ -62,6 +62,14 @@ class Folder:
 
     def __exit__(self, *_) -> None:
         self._lock.release()
+
+    def _refuse_odd(self) -> None:
+        """OSError where a link, a folder, a pipe or a device has the name of a file that the training writes."""
+        previous = checkpoint.previous_of(self.file)
+        for file in (self.path / LOCK, self.file, previous, _aside(self.file), _aside(previous)):
+            if kind := odd(file):
+                raise OSError(f"train(checkpoint) expects a folder for this training alone; {file} in it is {kind}, which it "
+                               f"neither follows nor overwrites. Remove it, or name another folder.")
 
     def unusable(self, fault: OSError) -> OSError:
         """The error to raise about this folder."""
@@ -84,7 +92,7 @@ class Folder:
             except FileNotFoundError:
                 pass
             except DamagedFile as fault:
-                aside = file.with_name(f"{file.stem}.damaged{file.suffix}")
+                aside = _aside(file)
                 os.replace(file, aside)
                 damaged = damaged or fault
                 logger.warning("%s It is called %s now; the checkpoint before it comes next.", fault, aside.name)
@@ -97,9 +105,14 @@ class Folder:
         return None
 
 
+def _aside(file: Path) -> Path:
+    """Where a damaged checkpoint is kept."""
+    return file.with_name(f"{file.stem}.damaged{file.suffix}")
+
+
 def newest(path: str | os.PathLike) -> Checkpoint | None:
     """The newest undamaged checkpoint of the folder `path`, made from the file alone, or None; nothing is changed."""
-    file = Path(path).expanduser() / FILE
+    file = user_path("newest(path)", path, "folder") / FILE
     for place in (file, checkpoint.previous_of(file)):
         with contextlib.suppress(OSError, DamagedFile):
             return checkpoint.load_checkpoint(place)
@@ -168,7 +181,7 @@ class KeepingInFolder(Keeping):
                  if facts["environment"].get(name) != here]
         if apart:
             logger.warning("going on where something else is at work (%s): from here on results may be rounded otherwise.",
-                           "; ".join(apart))
+                           one_line("; ".join(apart)))
         logger.info("going on from %s: epoch %d, batch %d", self.folder.file, training["epoch"] + 1, training["batch"])
 
     def after_step(self, run) -> None:

@@ -405,19 +405,27 @@ def test_a_full_disk_is_no_fault_of_the_server(get, tmp_path, monkeypatch, serve
     assert left(tmp_path) == {"file.gz.part": len(DATA)}
 
 
-@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "locked"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder", "locked"])
 def test_a_part_that_is_not_ours_is_left_alone(get, tmp_path, kind):
     fcntl = pytest.importorskip("fcntl", reason="where files cannot be locked, no part is kept")
     part, other = tmp_path / "to" / "file.gz.part", tmp_path / "other"
     other.write_bytes(b"of somebody else")
-    {"link": lambda: part.symlink_to(other), "pipe": lambda: os.mkfifo(part), "folder": part.mkdir,
-     "locked": lambda: part.write_bytes(b"being written")}[kind]()
+    {"link": lambda: part.symlink_to(other), "hard link": lambda: os.link(other, part), "pipe": lambda: os.mkfifo(part),
+     "folder": part.mkdir, "locked": lambda: part.write_bytes(b"being written")}[kind]()
     with open(part if kind == "locked" else os.devnull, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX if kind == "locked" else fcntl.LOCK_SH)
         assert get("good").read_bytes() == DATA
     assert os.path.lexists(part) and other.read_bytes() == b"of somebody else"
     assert kind != "locked" or part.read_bytes() == b"being written"
     assert len(list((tmp_path / "to").iterdir())) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_link_in_the_place_of_the_file_is_replaced(get, tmp_path):
+    file, other = tmp_path / "to" / "file.gz", tmp_path / "other"
+    other.write_bytes(b"of somebody else")
+    file.symlink_to(other)
+    assert get("good").read_bytes() == DATA and not file.is_symlink() and other.read_bytes() == b"of somebody else"
 
 
 def test_without_locks_no_part_is_kept(get, tmp_path, monkeypatch):

@@ -1,8 +1,11 @@
 """Sweeps: every cell once, stored at once, taken up again after a stop, and the same bits wherever it ran."""
 
+import importlib
 import json
 import os
+import re
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -103,3 +106,104 @@ def test_the_same_bits_in_threads_processes_and_on_a_cluster(threads):
     options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
     with distributed.LocalCluster(n_workers=2, **options) as cluster:
         assert here == sweep(train_little, cells, None, dask(cluster.scheduler_address)).answers
+
+
+# Files of cells that are none
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+
+
+def changed(path, change):
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize("damage, sentence", [
+    *((lambda p, name=name: changed(p, lambda t: t.pop(name)), "cell: expected the names cell, ") for name in
+      ("cell", "configuration", "environment", "seconds", "answer")),
+    (lambda p: changed(p, lambda t: t["answer"].pop("seed")), "cell.answer: expected the names seed"),
+    (lambda p: changed(p, lambda t: t.update(answer=[1])), "cell.answer: expected the names seed"),
+    (lambda p: changed(p, lambda t: t["answer"].update(seed="1")), "cell.answer.seed: expected float"),
+    (lambda p: changed(p, lambda t: t["answer"].update(seed=10**400)), "cell.answer.seed: expected a number of at most 1.8e"),
+    (lambda p: changed(p, lambda t: t.update(seconds=10**400)), "cell.seconds: expected a number of at most"),
+    (lambda p: changed(p, lambda t: t.update(environment=[])), "cell.environment: expected dict"),
+    (lambda p: changed(p, lambda t: t.update(cell=["a"])), "cell.cell: expected str"),
+    (lambda p: changed(p, lambda t: t.update(more=1)), "cell: expected the names"),
+    (lambda p: p.write_text("[]"), "cell: expected the names"), (lambda p: p.write_text("null"), "cell: expected the names"),
+    (lambda p: p.write_text("NaN"), "cell: expected the names"), (lambda p: p.write_text(""), "content: expected JSON"),
+    (lambda p: p.write_text('{"cell": "a"'), "content: expected JSON"),
+    (lambda p: p.write_text('{"cell": "a", "cell": "b"}'), "got a name stands twice"),
+    (lambda p: p.write_text("9" * 5000), "content: expected JSON"),
+    (lambda p: p.write_text("[" * 10**5), "got more than 200 lists and objects"),
+    (lambda p: p.write_bytes(p.read_text().encode("utf-16")), "content: expected JSON; got 'utf-8' codec"),
+    (lambda p: p.write_text("\x1b[2J"), "content: expected JSON"),
+    (lambda p: os.truncate(p, 2**27), "length: expected at most 67,108,864 bytes"),
+])
+def test_a_cell_that_cannot_be_used_is_named_in_a_sentence_and_asked_again(tmp_path, threads, caplog, damage, sentence):
+    cells, path = {"a": {"seed": 0}, "b": {"seed": 1}}, tmp_path / file_name("a")
+    sweep(fail_at_2, cells, tmp_path, threads)
+    damage(path)
+    found = sweep(fail_at_2, cells, tmp_path, threads, answer={"seed": float})
+    assert found.answers == {"a": {"seed": 0}, "b": {"seed": 1}} and found.kept == ["b"]
+    message, = (record.getMessage() for record in caplog.records)
+    assert message.startswith(f"{path}: ") and message.isprintable() and message.endswith("Its cell is asked for again.")
+    assert re.search(sentence, message) and len(message) < 1100
+    assert sweep(fail_at_2, cells, tmp_path, threads, answer={"seed": float}).kept == ["a", "b"], "and is whole again"
+
+
+@posix
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a socket"])
+def test_what_can_be_no_file_of_a_cell_is_refused_before_anything_is_asked(tmp_path, monkeypatch, threads, kind):
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    with socket.socket(socket.AF_UNIX) as server:
+        {"a folder": lambda: os.mkdir("b.json"), "a pipe": lambda: os.mkfifo("b.json"),
+         "a socket": lambda: server.bind("b.json")}[kind]()
+        with pytest.raises(ValueError, match=rf"b\.json: kind: expected a plain file; got {kind}\. Remove it, or name another"):
+            sweep(fail_at_2, {"a": {"seed": 2}, "b": {"seed": 2}}, tmp_path, threads)
+        assert stored(tmp_path) == {} and os.listdir(tmp_path) == ["b.json"]
+
+
+@posix
+@pytest.mark.parametrize("target", ["victim", "new", "/dev/zero", ".", "pipe"])
+def test_a_link_in_the_place_of_a_cell_is_replaced(tmp_path, threads, target):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "victim").write_text("years of work")
+    (tmp_path / "cells").mkdir()
+    path = tmp_path / "cells" / "a.json"
+    path.symlink_to(tmp_path / target)
+    assert sweep(fail_at_2, {"a": {"seed": 0}}, tmp_path / "cells", threads).answers == {"a": {"seed": 0}}
+    assert not path.is_symlink() and stored(tmp_path / "cells")["a"]["answer"] == {"seed": 0}
+    assert (tmp_path / "victim").read_text() == "years of work" and sorted(os.listdir(tmp_path)) == ["cells", "pipe", "victim"]
+
+
+@posix
+def test_a_link_to_a_cell_is_read(tmp_path, threads):
+    sweep(fail_at_2, {"a": {"seed": 0}}, tmp_path / "one", threads)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "a.json").symlink_to(tmp_path / "one" / "a.json")
+    assert sweep(fail_at_2, {"a": {"seed": 0}}, tmp_path / "two", threads).kept == ["a"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, threads):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"A study expects a folder for its cells; .*file cannot be made"):
+        sweep(fail_at_2, {"a": {"seed": 0}}, tmp_path / "file", threads)
+
+
+def test_text_of_a_cell_steers_no_terminal(tmp_path, threads):
+    cells = {"a": {"seed": 0}}
+    sweep(fail_at_2, cells, tmp_path, threads)
+    changed(tmp_path / "a.json", lambda told: told.update(answer={"so\x1b[2J": ["\u202eurce\n"]}))
+    assert sweep(fail_at_2, cells, tmp_path, threads).answers["a"] == {r"so\x1b[2J": [r"\u202eurce\n"]}
+
+
+@pytest.mark.parametrize("study, options, patterns", [
+    ("accuracy", {}, ["ANSWER"]), ("data", {"sets": ["mnist"]}, ["ANSWER", "STEP"]), ("failures", {}, ["ANSWER"]),
+    ("reductions", {}, ["TRAINED", "APART"]), ("scaling", {}, ["ANSWER"]), ("timing", {}, ["ANSWER"])])
+def test_every_study_says_what_its_answers_are_like(study, options, patterns, monkeypatch):
+    """So that a cell which lacks a part is asked for again. That new answers are like it, the tests of each study show."""
+    module, asked = importlib.import_module(f"isbe_np.studies.{study}"), []
+    monkeypatch.setattr(module, "sweep", lambda *_, answer, **__: asked.append(answer) or Sweep())
+    getattr(module, study)(**options)
+    assert asked == [getattr(module, name) for name in patterns] and all(isinstance(one, dict) for one in asked)

@@ -9,12 +9,13 @@ import pytest
 import tiny
 
 from isbe_np.environment import describe
+from isbe_np.plain import misfit
 from isbe_np.studies import saving, steps, timing
 from isbe_np.studies.measure import Ratio
 from isbe_np.studies.restore import restore
 from isbe_np.studies.saving import Saving, chance_of, claim
 from isbe_np.studies.steps import CONTESTANTS, CONTROL, PARTS, RIVALS, Timed
-from isbe_np.studies.timing import TimingStudy
+from isbe_np.studies.timing import ANSWER, TimingStudy
 from isbe_np.training import SGD
 
 
@@ -79,7 +80,7 @@ def test_contestants_send_the_same_gradient_and_the_network_stays_as_it_is():
 def test_a_cell_can_be_timed(monkeypatch):
     tiny.study(monkeypatch)
     told = steps.timing_cell("tiny", 3, (1, 2, 2), (2, 4), 1e-3, 0)
-    assert told == json.loads(json.dumps(told)) and list(told["seconds"]) == list(PARTS)
+    assert told == json.loads(json.dumps(told)) and misfit(told, ANSWER) is None and list(told["seconds"]) == list(PARTS)
     for times in told["seconds"].values():
         assert list(times) == list(CONTESTANTS) and len({len(rounds) for rounds in times.values()}) == 1
         assert all(2 <= len(rounds) <= 4 and min(rounds) >= 0 for rounds in times.values())

@@ -10,6 +10,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import tiny
+from tiny import changed
 
 import isbe_np as isbe
 from isbe_np.networks import NETWORKS
@@ -277,17 +278,6 @@ def test_the_file_before_is_kept(tmp_path):
     assert same(isbe.load_network(tmp_path / "a.npz"), second) and same(isbe.load_network(tmp_path / "a.previous.npz"), first)
 
 
-def changed(path, change):
-    """The file at `path` with other facts and a right sum: what somebody may have written on purpose."""
-    from isbe_np import archive
-    with archive.Archive(path) as file:
-        facts = file.facts
-    with np.load(path, allow_pickle=False) as arrays:
-        held = {name: arrays[name] for name in arrays.files if name != archive.FACTS}
-    change(facts)
-    archive.write(path, facts, held)
-
-
 @pytest.mark.parametrize("change, sentence", [
     (lambda f: f.update(format="torch"), "format: expected 'isbe_np checkpoint'; got 'torch'"),
     (lambda f: f.update(version=2), "is of version 2; this isbe_np reads 1"),
@@ -403,3 +393,134 @@ def test_a_note_that_is_no_plain_data(tmp_path):
 def test_history_and_its_pattern_hold_the_same():
     """A field that is added to History must be added to what a file may hold."""
     assert asdict(isbe.History()).keys() == module.HISTORY.keys()
+
+
+def joined(how):
+    """Six layers with the same parameters, of the same names and shapes, joined in one of several ways."""
+    image = isbe.Input((4,))
+    first, second, act, add, out = isbe.Dense(4), isbe.Dense(4), isbe.ReLU(), isbe.Add(), isbe.Dense(3)
+    a = first(image)
+    b = second(act(a))
+    c = {"from the image": lambda: add(b, image), "from the first": lambda: add(b, a), "the other way": lambda: add(a, b),
+         "twice": lambda: add(b, b), "three": lambda: add(b, a, image)}[how]()
+    return isbe.Graph(image, out(c), seed=1)
+
+
+@pytest.mark.parametrize("how", ["from the image", "the other way", "twice", "three"])
+def test_the_same_layers_joined_otherwise_are_another_network(how, tmp_path):
+    net, other = joined("from the first"), joined(how)
+    parameters = {parameter.name: parameter.value.shape for parameter in other.parameters()}
+    assert parameters == {parameter.name: parameter.value.shape for parameter in net.parameters()}
+    isbe.save_checkpoint(tmp_path / "a.npz", net)
+    before = other.values.copy()
+    with pytest.raises(ValueError, match="the file has the same layers, joined in another way"):
+        isbe.load_checkpoint(tmp_path / "a.npz", other)
+    assert np.array_equal(other.values, before)
+    assert same(isbe.load_checkpoint(tmp_path / "a.npz", joined("from the first")).net, net)
+
+
+def test_a_layer_in_two_places_is_not_two_layers(tmp_path):
+    """Nor one in the places of another."""
+    def net(second, third):
+        image = isbe.Input((4,))
+        layers = [isbe.Tanh(), isbe.ReLU()]
+        x = layers[1](layers[0](isbe.Dense(4)(image)))
+        return isbe.Graph(image, isbe.Dense(4)(layers[third](layers[second](x))))
+
+    isbe.save_checkpoint(tmp_path / "a.npz", net(0, 1))
+    with pytest.raises(ValueError, match="the same layers, joined in another way"):
+        isbe.load_checkpoint(tmp_path / "a.npz", net(1, 0))
+
+
+HUGE = 10**400
+WHERE = "expected a number of at most 1.8e\\+308; got 1000"
+
+
+@pytest.mark.parametrize("change, sentence", [
+    (lambda f: f["history"].update(accuracy=[HUGE]), r"facts.history.accuracy\[0\]: " + WHERE),
+    (lambda f: f["history"].update(seconds=[0.5, -HUGE]), r"facts.history.seconds\[1\]: .*; got -1000"),
+    (lambda f: f["history"].update(steps=HUGE), "counts: expected numbers from 0 on"),
+    (lambda f: f["optimizer"].update(steps=HUGE), "counts: expected numbers from 0 on"),
+    (lambda f: f["optimizer"].update(slots=HUGE), "optimizer: expected 1 arrays beside the parameters; got 1000"),
+    (lambda f: f["optimizer"]["settings"].update(learning_rate=HUGE), "facts: expected those of a network that can be made"),
+    (lambda f: f["head"].update(dilation=HUGE), "facts.head.dilation"),
+    (lambda f: f["head"].update(relocation=[0.0, 0.0, HUGE]), "facts.head.relocation"),
+    (lambda f: f["network"]["random"]["state"].update(state=HUGE), "the state of its random numbers is none"),
+    (lambda f: f["network"]["layers"][2]["settings"].update(units=HUGE), "values should have up to 134,217,728 numbers"),
+    (lambda f: f["network"]["layers"][0]["settings"].update(shape=[HUGE]), "expected those of a network that can be made"),
+    (lambda f: f["network"]["nodes"][1].update(reads=[HUGE]), "node 1 should read nodes before it"),
+    (lambda f: f.update(version=HUGE), "is of version 1000"),
+])
+def test_a_whole_number_of_400_digits_is_one_sentence(change, sentence, tmp_path):
+    net, optimizer = stepped(tiny.net(), isbe.SGD(0.1, momentum=0.9))
+    isbe.save_checkpoint(tmp_path / "a.npz", net, isbe.Head(), optimizer, isbe.History())
+    changed(tmp_path / "a.npz", change)
+    with pytest.raises(ValueError, match=sentence) as caught:
+        isbe.load_checkpoint(tmp_path / "a.npz")
+    told = str(caught.value)
+    assert told.startswith(f"{tmp_path / 'a.npz'}") and told.isprintable() and len(told) < 1100
+
+
+def test_a_note_and_a_seed_may_be_of_any_size(tmp_path):
+    isbe.save_checkpoint(tmp_path / "a.npz", tiny.net(seed=HUGE), note={"prime": HUGE})
+    found = isbe.load_checkpoint(tmp_path / "a.npz")
+    assert found.note == {"prime": HUGE} and found.net.seed == HUGE
+
+
+def test_facts_of_any_depth_that_is_read(tmp_path):
+    """Where they are compared, shown and copied, depth must have an end."""
+    net, optimizer = stepped(tiny.net(), isbe.SGD(0.1, momentum=0.9))
+    isbe.save_checkpoint(tmp_path / "a.npz", net, isbe.Head(), optimizer)
+    deep = json.loads("[" * 190 + "]" * 190)
+    for place in (lambda f: f["optimizer"]["settings"], lambda f: f["network"]["layers"][2]["settings"], lambda f: f,
+                  lambda f: f["environment"], lambda f: f["head"]):
+        isbe.save_checkpoint(tmp_path / "a.npz", net, isbe.Head(), optimizer)
+        changed(tmp_path / "a.npz", lambda f, place=place: place(f).update(units=deep, format=deep, route=deep))
+        with pytest.raises(ValueError, match=r"a\.npz") as caught:
+            isbe.load_checkpoint(tmp_path / "a.npz", net, isbe.Head(), optimizer)
+        assert len(str(caught.value)) < 1100
+
+
+STEERS = "so\x1b[2J\x07urce\n\u202e\x9b1m"
+SHOWN = r"so\x1b[2J\x07urce\n\u202e\x9b1m"
+
+
+def test_text_of_a_history_steers_no_terminal(tmp_path):
+    """It is printed by whoever goes on with a training."""
+    isbe.save_checkpoint(tmp_path / "a.npz", tiny.net(), history=isbe.History())
+    changed(tmp_path / "a.npz", lambda f: f["history"].update(
+        dict.fromkeys(("stopped", "diagnosis", "warning", "unsaved"), STEERS)))
+    found = isbe.load_checkpoint(tmp_path / "a.npz").history
+    assert found.stopped == found.diagnosis == found.warning == found.unsaved == SHOWN
+
+
+@pytest.mark.parametrize("change", [
+    lambda f: f.update(format=STEERS), lambda f: f.update(version=STEERS), lambda f: f.update({STEERS: 1}),
+    lambda f: f["network"]["layers"][2].update(kind=STEERS),
+    lambda f: f["network"]["layers"][2]["settings"].update({STEERS: 1}),
+    lambda f: f["network"]["layers"][2].update(kind=STEERS, built_in=False), lambda f: f["network"].update(dtype=STEERS),
+    lambda f: f["network"]["layers"][2]["settings"].update(name=STEERS), lambda f: f["head"].update(normalizer=STEERS),
+    lambda f: f["head"].update(route=STEERS), lambda f: f["optimizer"].update(kind=STEERS),
+    lambda f: f["optimizer"]["settings"].update({STEERS: 1}), lambda f: f["network"]["random"].update(bit_generator=STEERS)])
+def test_text_in_an_error_steers_no_terminal(change, tmp_path):
+    net, optimizer = stepped(tiny.net(), isbe.SGD(0.1, momentum=0.9))
+    for passed in ({}, {"net": net, "head": isbe.Head(), "optimizer": optimizer}):
+        isbe.save_checkpoint(tmp_path / "a.npz", net, isbe.Head(), optimizer)
+        changed(tmp_path / "a.npz", change)
+        with pytest.raises(ValueError) as caught:
+            isbe.load_checkpoint(tmp_path / "a.npz", **passed)
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 1100
+
+
+def test_layers_whose_names_differ_by_a_surrogate_alone(tmp_path):
+    net = isbe.Sequential((3,), isbe.Dense(3, name="\ud800"), isbe.Dense(3, name="\\ud800"), isbe.Dense(2, name="%5Cud800"))
+    isbe.save_checkpoint(tmp_path / "a.npz", net)
+    assert same(isbe.load_network(tmp_path / "a.npz"), net)
+
+
+def test_a_file_with_two_arrays_of_one_name_is_no_network(tmp_path):
+    net = isbe.Sequential((3,), isbe.Dense(3, name="a"), isbe.BatchNorm(name="b"))
+    isbe.save_checkpoint(tmp_path / "a.npz", net)
+    changed(tmp_path / "a.npz", lambda f: [made["settings"].update(name="a") for made in f["network"]["layers"][1:]])
+    with pytest.raises(ValueError, match=r"a\.npz: facts: .* got Graph has two layers called 'a'"):
+        isbe.load_network(tmp_path / "a.npz")

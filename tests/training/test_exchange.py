@@ -1,5 +1,7 @@
 """Weights in safetensors files: there and back to the bit, by PyTorch's names; what does not fit changes nothing."""
 
+import json
+import os
 import struct
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import tiny
 
 import isbe_np as isbe
+from isbe_np.layers.base import Weights
 
 numpy_of = pytest.importorskip("safetensors.numpy")
 
@@ -101,3 +104,80 @@ def test_without_the_library(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
     with pytest.raises(ImportError, match=r'pip install "isbe_np\[safetensors\]"'):
         isbe.save_safetensors(tmp_path / "a.safetensors", tiny.net())
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+
+
+@posix
+@pytest.mark.parametrize("kind, error, sentence", [
+    ("a pipe", ValueError, "kind: expected a plain file; got a pipe or a device"),
+    ("a device", ValueError, "kind: expected a plain file; got a pipe or a device"),
+    ("a folder", OSError, "cannot be read: Is a directory"), ("a loop", OSError, "cannot be read: Too many levels"),
+    ("nothing", FileNotFoundError, "cannot be read: No such file")])
+def test_what_is_no_plain_file_is_a_sentence_and_not_waited_for(kind, error, sentence, tmp_path):
+    path, other = tmp_path / "a.safetensors", network(3)
+    {"a pipe": lambda: os.mkfifo(path), "a device": lambda: path.symlink_to("/dev/zero"), "a folder": path.mkdir,
+     "a loop": lambda: path.symlink_to(path), "nothing": str}[kind]()
+    with pytest.raises(error) as caught:
+        isbe.load_safetensors(path, other)
+    assert str(caught.value).startswith(str(path)) and sentence in str(caught.value) and same(other, network(3))
+
+
+def written(path, header, data=b"", length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+
+
+ONE = {"dtype": "F32", "shape": [2, 1, 3, 3], "data_offsets": [0, 72]}
+
+
+@pytest.mark.parametrize("header, length", [
+    ({"a": ONE | {"shape": [3]}}, None), ({"a": ONE | {"shape": [10**400]}}, None), ({"a": ONE | {"shape": [-1]}}, None),
+    ({"a": ONE | {"shape": [2**33, 2**33]}}, None), ({"a": ONE | {"data_offsets": [0, 10**400]}}, None),
+    ({"a": ONE | {"data_offsets": [72, 0]}}, None), ({"a": ONE | {"dtype": "F33"}}, None),
+    ({"a": ONE | {"dtype": "F8_E4M3"}}, None),
+    ({"a": []}, None), ([], None), (None, None), (b"", None), (b"[" * 10**5, None), ({"a": ONE, "b": ONE}, None),
+    (b'{"a": NaN}', None), ({"a": ONE}, 2**63), ({"a": ONE}, 2**64 - 1), ({"a": ONE}, 10**9), (b"\x1b[2J", None),
+    ({"\x1b[2J\n": ONE}, None), (json.dumps({"a": ONE}).encode("utf-16"), None)], ids=str)
+def test_a_header_that_lies_is_one_sentence(header, length, tmp_path):
+    path, other = tmp_path / "a.safetensors", network(3)
+    written(path, header, bytes(72), length)
+    with pytest.raises(ValueError) as caught:
+        isbe.load_safetensors(path, other)
+    told = str(caught.value)
+    assert told.startswith(f"{path}: ") and told.isprintable() and len(told) < 1100 and same(other, network(3))
+
+
+class Two(isbe.layers.Layer):
+    """A layer that calls a parameter and what it remembers by names of its own."""
+
+    def __init__(self, weight, state, name=None):
+        super().__init__(name)
+        self.weight, self.state_name = weight, state
+
+    def weights(self, shape):
+        return {self.weight: Weights(shape, 1.0)}
+
+    def state(self, shape):
+        return {self.state_name: Weights(shape, 0.0, 2.0)}
+
+
+def two(weight="b.c", state="d", seed=0):
+    return isbe.Sequential((3,), Two(weight, state, name="a"), seed=seed)
+
+
+def test_a_parameter_and_a_state_of_one_name_are_not_one_array(tmp_path):
+    """One would be written for both."""
+    with pytest.raises(ValueError, match=r"holds one array of a name; the network has two called a\.mean\. Give one"):
+        isbe.save_safetensors(tmp_path / "a.safetensors", two("mean", "mean"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("names", [None, {"a": "x.y"}])
+def test_parts_with_a_dot_in_their_names(names, tmp_path):
+    net, other = two(), two(seed=5)
+    isbe.save_safetensors(tmp_path / "a.safetensors", net, names)
+    assert set(numpy_of.load_file(tmp_path / "a.safetensors")) == {f"{'x.y' if names else 'a'}.{part}" for part in ("b.c", "d")}
+    isbe.load_safetensors(tmp_path / "a.safetensors", other, names)
+    assert same(net, other)

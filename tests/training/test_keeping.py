@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -38,6 +39,7 @@ def network():
     return isbe.Graph(image, isbe.Dense(tiny.CLASSES)(isbe.Dropout(0.3)(isbe.Flatten()(x))), seed=3)
 
 
+PREVIOUS = "checkpoint.previous.npz"
 HOW = {"epochs": 3, "batch_size": 5, "seed": 4, "schedule": "warm_up_and_decay", "augment": isbe.Affine(shift=1), "loss": True}
 
 
@@ -416,3 +418,151 @@ def test_a_checkpoint_moves_with_its_folder(folder, tmp_path):
     train(folder, Stopping(7))
     shutil.move(folder, tmp_path / "elsewhere")
     assert same(train(tmp_path / "elsewhere", resume=True), train())
+
+
+# What checkpoints promise
+
+
+class Clock:
+    """Takes the place of `time`: a second passes with each step of the optimizer that it makes."""
+
+    def __init__(self):
+        self.now, self.perf_counter = 0.0, time.perf_counter
+
+    def monotonic(self):
+        return self.now
+
+    def optimizer(self):
+        made = Stopping()
+        step = made.step
+
+        def stepping(net):
+            step(net)
+            self.now += 1
+
+        made.step = stepping
+        return made
+
+
+@pytest.mark.parametrize("seconds, steps", [
+    (0, range(16)), (2, [0, 2, 4, 5, 7, 9, 10, 12, 14, 15]), (3.5, [0, 4, 5, 9, 10, 14, 15]), (30, [0, 5, 10, 15]),
+    (float("inf"), [0, 5, 10, 15])])
+def test_a_checkpoint_is_written_whenever_so_many_seconds_have_passed(folder, monkeypatch, seconds, steps):
+    """Since the last one, that of an epoch's end included."""
+    clock, written, write = Clock(), [], checkpoint.write
+
+    def counted(path, net, head, optimizer, history, *more):
+        written.append(history.steps)
+        return write(path, net, head, optimizer, history, *more)
+
+    monkeypatch.setattr(keeping, "time", clock)
+    monkeypatch.setattr(checkpoint, "write", counted)
+    train(folder, clock.optimizer(), checkpoint_seconds=seconds)
+    assert written == list(steps)
+
+
+@pytest.mark.parametrize("note, again, kept", [
+    ({"classes": ["a"]}, None, {"classes": ["a"]}), ({"a": 1}, {"b": 2}, {"b": 2}), (None, {"b": 2}, {"b": 2}), (0, None, 0)])
+def test_a_note_outlives_every_checkpoint_after_a_resume(folder, note, again, kept):
+    train(folder, Stopping(3), note=note)
+    train(folder, Stopping(8), note=again, resume=True)
+    assert checkpoint.read(folder / keeping.FILE).note == checkpoint.read(folder / PREVIOUS).note == kept
+    train(folder, resume=True)
+    assert checkpoint.read(folder / keeping.FILE).note == kept
+
+
+def test_a_folder_that_holds_the_checkpoint_before_alone(folder):
+    """As after a crash on a file system without links: it is one, it is gone on from, and never begun over."""
+    train(folder, Stopping(7))
+    before = isbe.load_checkpoint(folder / PREVIOUS)
+    os.remove(folder / keeping.FILE)
+    assert keeping.Folder(folder).holds_one() and keeping.newest(folder).history.steps == before.history.steps == 5
+    with pytest.raises(FileExistsError, match="holds a checkpoint already"):
+        train(folder)
+    assert sorted(os.listdir(folder)) == [PREVIOUS, "lock"]
+    clock = Clock()
+    assert same(train(folder, clock.optimizer(), resume=True), train()) and clock.now == 10  # steps, of 15
+
+
+X = np.arange(24, dtype=np.float32).reshape(6, 1, 2, 2)
+
+
+@pytest.mark.parametrize("other", [
+    {"x_train": X.reshape(6, 1, 1, 4)}, {"x_train": X.reshape(3, 2, 2, 2)}, {"x_train": X.view(np.int32)},
+    {"x_train": X.astype(">f4")}, {"y_train": np.arange(6, dtype=np.uint64)}, {"y_train": np.arange(6).reshape(6, 1)},
+    {"x_train": X + 1}, {"x_train": X[::-1]}, {"x_test": X}, {"y_test": np.arange(6)[::-1]}], ids=str)
+def test_the_digest_of_data_is_of_shapes_dtypes_and_numbers(other):
+    """Of bytes alone, images of 4 x 1 would be those of 2 x 2."""
+    from types import SimpleNamespace
+    data = {"x_train": X, "y_train": np.arange(6), "x_test": 2 * X, "y_test": np.arange(6)}
+    digest = keeping.digest(SimpleNamespace(**data))
+    assert digest == keeping.digest(SimpleNamespace(**{name: array.copy() for name, array in data.items()}))
+    assert digest != keeping.digest(SimpleNamespace(**data | other))
+
+
+# What is not ours in the folder
+
+OURS = ("lock", keeping.FILE, PREVIOUS, "checkpoint.damaged.npz", "checkpoint.previous.damaged.npz")
+odd_files = pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+
+
+@odd_files
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("kind", ["a link", "a dangling link", "a link to a folder", "a folder", "a pipe", "a socket"])
+@pytest.mark.parametrize("name", OURS)
+def test_what_has_a_name_of_ours_is_neither_followed_nor_overwritten(tmp_path, monkeypatch, name, kind, resume):
+    folder, victim = tmp_path / "run", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_text("years of work")
+    monkeypatch.chdir(folder)  # the path of a socket is short
+    with socket.socket(socket.AF_UNIX) as server:
+        {"a link": lambda: os.symlink(victim, name), "a dangling link": lambda: os.symlink(tmp_path / "new", name),
+         "a link to a folder": lambda: os.symlink(tmp_path, name), "a folder": lambda: os.mkdir(name),
+         "a pipe": lambda: os.mkfifo(name), "a socket": lambda: server.bind(name)}[kind]()
+        told = "a link" if "link" in kind else kind
+        with pytest.raises(OSError, match=rf"for this training alone; {folder / name} in it is {told}, which it neither"):
+            train(folder, resume=resume)
+    assert victim.read_text() == "years of work" and sorted(os.listdir(tmp_path)) == ["run", "victim"]
+    assert os.listdir(folder) == [name]
+
+
+@odd_files
+def test_a_link_that_comes_during_the_training_is_replaced(folder, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("years of work")
+
+    def plant():
+        for name in (keeping.FILE, PREVIOUS):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(victim)
+
+    done = train(folder, Stopping(7, then=plant))
+    assert victim.read_text() == "years of work" and sorted(os.listdir(tmp_path)) == ["run", "victim"]
+    assert same(done, train()) and not (folder / keeping.FILE).is_symlink() and not (folder / PREVIOUS).is_symlink()
+
+
+@odd_files
+def test_the_second_name_of_a_file_is_left_alone(folder, tmp_path):
+    """Such as that of a folder copied by hard links."""
+    train(folder, Stopping(7))
+    copy = shutil.copytree(folder, tmp_path / "copy", copy_function=os.link)
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    assert same(train(folder, resume=True), train())
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+@odd_files
+def test_the_folder_itself_may_be_a_link(folder, tmp_path):
+    (tmp_path / "disk").mkdir()
+    folder.symlink_to("disk")
+    train(folder, Stopping(7))
+    assert same(train(folder, resume=True), train()) and folder.is_symlink()
+    assert sorted(os.listdir(tmp_path / "disk")) == sorted(["lock", keeping.FILE, PREVIOUS])
+
+
+def test_what_a_file_says_of_another_machine_steers_no_terminal(folder, caplog):
+    train(folder, Stopping(7))
+    tiny.changed(folder / keeping.FILE, lambda facts: facts["environment"].update(cpu="z80\x1b[2J\n\u202e"))
+    train(folder, resume=True)
+    warning, = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert warning.isprintable() and r"cpu z80\x1b[2J\n\u202e before" in warning
