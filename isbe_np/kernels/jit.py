@@ -6,7 +6,8 @@ A kernel is a plain Python function of NumPy arrays under one of two decorators:
     @jit(parallel=True)     ``prange`` loops are shared among threads
 
 Set ``NUMBA_DISABLE_JIT=1`` and every kernel runs as the plain Python it is written in, for a debugger to step through.
-`cache.py` keeps what was compiled, `threads.py` decides how many threads run it, `interrupts.py` keeps a Ctrl-C while compiling.
+`cache.py` keeps what was compiled, `threads.py` decides how many threads run it, `interrupts.py` makes Ctrl-C wait for
+the compiler.
 """
 
 from pathlib import Path
