@@ -125,7 +125,7 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
             optimizer.learning_rate = base
     if on_interrupt == "raise" and (stopping.asked or history.stopped == "interrupted"):
         raise TrainingInterrupted(_interruption(history, epochs, checkpoint), history)
-    if history.steps == factor_at.steps == epochs * per_epoch and (unchanged := factor_at.fault()):
+    if history.stopped is None and history.steps == factor_at.steps and (unchanged := factor_at.fault()):
         warnings.warn(unchanged, stacklevel=2)
     return history
 

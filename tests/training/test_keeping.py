@@ -39,7 +39,8 @@ def network():
     return isbe.Graph(image, isbe.Dense(tiny.CLASSES)(isbe.Dropout(0.3)(isbe.Flatten()(x))), seed=3)
 
 
-HOW = {"on_interrupt": "return", "epochs": 3, "batch_size": 5, "seed": 4, "schedule": "warm_up_and_decay", "augment": isbe.Affine(shift=1), "loss": True}
+HOW = {"on_interrupt": "return", "epochs": 3, "batch_size": 5, "seed": 4, "schedule": "warm_up_and_decay",
+       "augment": isbe.Affine(shift=1), "loss": True}
 
 
 def train(folder=None, optimizer=None, net=None, head=None, data=None, **options):
@@ -211,12 +212,13 @@ def test_more_epochs_at_a_constant_rate(folder):
                                  "loss=True, or"),
     ({"schedule": "constant"}, "schedule is warm_up_and_decay, here constant (the default). Pass schedule='warm_up_and_decay'"),
     ({"schedule": np.sqrt}, "here sqrt. Pass schedule='warm_up_and_decay'"),
-    ({"augment": None}, ", shift=1), here None (the default). Pass augment=Affine("), ({"augment": isbe.Affine(shift=2)}, "shift=2)."),
+    ({"augment": None}, ", shift=1), here None (the default). Pass augment=Affine("),
+    ({"augment": isbe.Affine(shift=2)}, "shift=1), here Affine("),
     ({"drop_last": True}, "There drop_last is False, here True. Pass drop_last=False, or"),
     ({"data": tiny.replaced(y_test=1 - tiny.dataset().y_test % 2)}, "its data are others (SHA-256 of the data "),
     ({"data": tiny.dataset(train=30)}, "its data are others (SHA-256 of the data "),
     ({"net": tiny.net()}, "that network has the layers Input, Conv2D"),
-    ({"head": isbe.Head(route="fused")}, "There the head has route='isbe', here route='fused'. Pass a head with route='isbe', or"),
+    ({"head": isbe.Head(route="fused")}, "There the head has route='isbe', here route='fused'. Pass a head with route='isbe',"),
     ({"head": isbe.Head("sigmoid")}, "There the head has normalizer='softmax'"),
     ({"optimizer": isbe.SGD(0.1)}, "There the optimizer is Stopping(learning_rate=0.1, momentum=0.9, nesterov=False, "
                                    "weight_decay=0.001), here SGD(learning_rate=0.1, momentum=0.0, "),
@@ -257,7 +259,7 @@ def test_a_checkpoint_from_before_there_was_drop_last_goes_on(folder):
 
 def test_a_schedule_of_ones_own_is_known_by_its_name(folder):
     def half(done):
-        return 0.5
+        return 1 - done / 2
 
     train(folder, Stopping(7), schedule=half)
     assert same(train(folder, resume=True, schedule=half), train(schedule=half))

@@ -40,7 +40,7 @@ def test_the_learning_rate_may_change_between_steps(make):
     assert (net.values != moved).all()
 
 
-@pytest.mark.parametrize("make", [lambda: isbe.SGD(0.1, momentum=0.9), isbe.Adam, isbe.AdamW], ids=["momentum", "adam", "adamw"])
+@pytest.mark.parametrize("make", [lambda: isbe.SGD(0.1, momentum=0.9), isbe.Adam, isbe.AdamW], ids=["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("at", ["the first array", "the last array", "the update"])
 def test_a_step_without_memory_is_no_step(make, at, monkeypatch):
     """Neither for the optimizer nor for the network: the next one is the first, to the bit."""

@@ -199,9 +199,9 @@ def test_ctrl_c_reaches_the_script_once_all_is_kept(exit_by):
     """By default: a script that trains must not go on with half a training."""
     def run(**options):
         net, optimizer = tiny.net(), Watching(0.1, at=6, then=exit_by)
-        return net, isbe.train(net, isbe.Head(), tiny.dataset(), 9, 6, optimizer, progress=False, **options)
+        return isbe.train(net, isbe.Head(), tiny.dataset(), 9, 6, optimizer, progress=False, **options)
 
-    net, returned = run(on_interrupt="return")
+    returned = run(on_interrupt="return")
     with pytest.raises(isbe.TrainingInterrupted, match=r"was interrupted in epoch 2 of 9, after 6 steps\. The history") as stop:
         run()
     history = stop.value.history
