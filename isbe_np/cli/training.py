@@ -92,7 +92,7 @@ def _refuse_changes(given, before: dict, schedule: str | None) -> None:
     """Misfit for an option that is not as in the training to go on with; more epochs at a constant rate are."""
     for option in (*DEFAULTS, *RECIPE, "loss", "drop_last"):
         value, flag = getattr(given, option), f"--{option.replace('_', '-')}"
-        if value is None or value == before.get(option, value) or (option, schedule) == ("epochs", "constant"):
+        if option not in before or value in (None, before[option]) or (option, schedule) == ("epochs", "constant"):
             continue
         there = "not given" if before[option] is None else before[option]
         raise Misfit(f"--resume expects the options of the training in {given.checkpoint}, {flag} {there}; got {value}. Leave "
