@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable
 
 # Signals by which a program is ended or a time limit is enforced: their handlers usually raise. Windows lacks some of them.
-DEFERRED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGBREAK")
+DEFERRED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGBREAK")
+                 if hasattr(signal, name))
 
 
 class Deferred:
@@ -34,9 +35,8 @@ class Deferred:
 
     def __enter__(self) -> Deferred:
         try:
-            for name in DEFERRED:
-                number = getattr(signal, name, None)
-                handler = None if number is None else signal.getsignal(number)
+            for number in DEFERRED:
+                handler = signal.getsignal(number)
                 if callable(handler):
                     self.handlers[number] = handler  # before it is replaced: `_on_signal` may need it right after
                     signal.signal(number, self._on_signal)

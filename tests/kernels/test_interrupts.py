@@ -11,10 +11,8 @@ import pytest
 
 from isbe_np.kernels.interrupts import DEFERRED, Deferred, deferring
 
-SIGNALS = [getattr(signal, name) for name in DEFERRED if hasattr(signal, name)]
 
-
-@pytest.fixture(params=SIGNALS, ids=lambda number: number.name)
+@pytest.fixture(params=DEFERRED, ids=lambda number: number.name)
 def number(request):
     """A signal, whose handler is put back at the end."""
     before = signal.getsignal(request.param)
