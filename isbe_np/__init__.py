@@ -52,6 +52,7 @@ from isbe_np.training import (
     Checkpoint,
     FlipShift,
     History,
+    TrainingInterrupted,
     accuracy,
     load_checkpoint,
     load_network,
@@ -67,8 +68,9 @@ __all__ = [
     "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift", "GlobalAveragePool",
     "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm", "LeakyReLU",
     "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU", "Sequential",
-    "Sigmoid", "Tanh", "accuracy", "check_gradients", "datasets", "load_checkpoint", "load_network", "load_safetensors",
-    "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads", "softmax_jacobian", "train",
+    "Sigmoid", "Tanh", "TrainingInterrupted", "accuracy", "check_gradients", "datasets", "load_checkpoint", "load_network",
+    "load_safetensors", "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads", "softmax_jacobian",
+    "train",
 ]
 
 logging.getLogger("isbe_np").addHandler(logging.NullHandler())  # quiet, unless a program asks to hear

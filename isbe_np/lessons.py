@@ -78,7 +78,7 @@ def run(script: Path, names: dict, arguments: list[str]) -> int:
             # Empty lines before the code let a traceback name the script's own lines.
             exec(compile("\n" * (cell.line - 1) + cell.code, str(script), "exec", dont_inherit=True), names)
             _save_figures(names, shown, given.out / script.stem)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # also of a training in a cell
         print(f"\n{script.name}: interrupted.", file=sys.stderr)
         return 130
     except Exception as fault:

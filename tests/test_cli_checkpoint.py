@@ -82,8 +82,28 @@ def test_options_may_be_repeated_and_not_changed(small, monkeypatch, capsys):
                           ("--learning-rate", "0.3"), ("--normalizer", "sigmoid")):
         capsys.readouterr()
         assert cli.main(["train", "--checkpoint", "run", "--resume", option, value]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+        err = capsys.readouterr().err
+        assert err.startswith(f"isbe train: --resume expects the options of the training in run, {option} ")
+        assert err.endswith(f"; got {value}. Leave {option} out, or name another folder by --checkpoint.\n")
+        assert err.count("\n") == 1
+    assert cli.main(["train", "--checkpoint", "run", "--resume", "--drop-last"]) == 2
+    assert "--drop-last not given; got True. Leave --drop-last out" in capsys.readouterr().err
     assert cli.main(["train", "--checkpoint", "run", "--resume", "--net", "tiny", "--seed", "0", "--batch-size", "6"]) == 0
+
+
+def test_dropping_the_last_batch_is_remembered(small, monkeypatch, capsys):
+    how = ["train", "--net", "tiny", "--batch-size", "10", "--drop-last"]
+    assert cli.main([*how, "--checkpoint", "whole"]) == 0 and "4 steps" in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3, signal.SIGTERM)
+        assert cli.main([*how, "--checkpoint", "run"]) == 143
+    assert cli.main(["train", "--checkpoint", "run", "--resume"]) == 0 and values() == values("whole")
+
+
+def test_more_epochs_at_a_constant_rate(small):
+    how = ["train", "--net", "tiny", "--schedule", "constant"]
+    assert cli.main([*how, "--checkpoint", "whole", "--epochs", "4"]) == cli.main([*how, "--checkpoint", "run"]) == 0
+    assert cli.main(["train", "--checkpoint", "run", "--resume", "--epochs", "4"]) == 0 and values() == values("whole")
 
 
 def test_without_resume_nothing_is_overwritten(small, capsys):

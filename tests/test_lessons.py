@@ -196,6 +196,18 @@ def test_ctrl_c_in_a_cell_ends_with_130(script, tmp_path, capsys):
     assert capsys.readouterr().err == "\nplot_tiny.py: interrupted.\n"
 
 
+@pytest.mark.parametrize("at", [0, 3])
+def test_ctrl_c_in_a_training_ends_the_lesson(script, tmp_path, capsys, at):
+    """Also in its first step: no cell goes on with half a training."""
+    source = ("import signal\nimport tiny\nimport isbe_np as isbe\nsteps = []\n"
+              f"def press(done):\n    steps.append(done)\n    len(steps) > {at} and signal.raise_signal(signal.SIGINT)\n"
+              "    return 1 - done\n"
+              "told = isbe.train(tiny.net(), isbe.Head(), tiny.dataset(), 3, 6, schedule=press, progress=False)\n"
+              "print(told.accuracy[-1])")
+    assert lessons.run(script(source + "\n# %%\nprint('the next cell')"), {}, ["--out", str(tmp_path)]) == 130
+    assert tuple(capsys.readouterr()) == ("", "\nplot_tiny.py: interrupted.\n")
+
+
 def test_a_folder_that_is_none_is_refused_before_anything_runs(script, tmp_path, capsys):
     plain = tmp_path / "plain"
     plain.write_text("kept")

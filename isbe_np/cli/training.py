@@ -10,7 +10,7 @@ from isbe_np import datasets
 from isbe_np.checks import nearest
 from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, folder_path, write_json
 from isbe_np.environment import describe
-from isbe_np.files import one_line
+from isbe_np.files import Misfit, one_line
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
 from isbe_np.training import SCHEDULES, train
@@ -19,6 +19,7 @@ from isbe_np.training.recipes import RECIPES, augmentation
 
 # What `isbe train` takes unless it is given, and what the network's recipe decides.
 DEFAULTS = {"data": "digits", "net": "lenet5", "normalizer": "softmax", "route": "isbe", "seed": 0}
+FLAGS = ("loss", "drop_last", "unverified")
 RECIPE = ("epochs", "batch_size", "learning_rate", "weight_decay", "schedule", "augment")
 STOPPED = {"interrupted": INTERRUPTED, "terminated": TERMINATED}  # exit codes
 
@@ -36,6 +37,7 @@ def add(commands) -> None:
     trainer.add_argument("--weight-decay", type=float)
     trainer.add_argument("--schedule", help=", ".join(SCHEDULES))
     trainer.add_argument("--augment", action=argparse.BooleanOptionalAction, help="change the training images in each epoch")
+    trainer.add_argument("--drop-last", action="store_true", help="leave out an epoch's last batch if it is smaller")
     trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
     trainer.add_argument("--seed", type=int, help="of the parameters and the batches (0)")
     trainer.add_argument("--checkpoint", type=folder_path, metavar="DIR", help="keep a checkpoint in this folder, new or empty")
@@ -43,7 +45,7 @@ def add(commands) -> None:
                                                                "by its options")
     trainer.add_argument("--checkpoint-seconds", type=float, default=30.0, metavar="S",
                          help="seconds of training that a crash may cost at most (%(default)s)")
-    trainer.set_defaults(**dict.fromkeys((*DEFAULTS, "loss", "unverified")))
+    trainer.set_defaults(**dict.fromkeys((*DEFAULTS, *FLAGS)))
     add_json(trainer, _train)
 
 
@@ -51,6 +53,7 @@ def _train(given) -> int:
     before = newest(given.checkpoint) if given.resume and given.checkpoint is not None else None
     note = before.note if before is not None else None
     chosen = _chosen(given, note if isinstance(note, dict) else {})
+    _refuse_changes(given, note if isinstance(note, dict) else {}, chosen["schedule"])
     name, seed = chosen["net"], chosen["seed"]
     recipe = RECIPES[nearest("--net", name, tuple(NETWORKS))]
     how = {option: getattr(recipe, option) if chosen[option] is None else chosen[option] for option in RECIPE}
@@ -66,7 +69,7 @@ def _train(given) -> int:
     history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],
                     loss=bool(chosen["loss"]), augment=augmentation(chosen["data"]) if how["augment"] else None,
                     checkpoint=given.checkpoint, resume=given.resume, checkpoint_seconds=given.checkpoint_seconds,
-                    note=chosen | how)
+                    note=chosen | how, drop_last=bool(chosen["drop_last"]), on_interrupt="return")
     write_json(given, {"environment": describe(), "network": name, "data": data.source, "head": repr(head), "seed": seed, **how,
                        "history": history.as_dict()})
     if history.stopped == "diverged":
@@ -84,10 +87,21 @@ def _train(given) -> int:
     return STOPPED[history.stopped] if history.stopped else WENT_WRONG if history.unsaved else 0
 
 
+def _refuse_changes(given, before: dict, schedule: str | None) -> None:
+    """Misfit for an option that is not as in the training to go on with; more epochs at a constant rate are."""
+    for option in (*DEFAULTS, *RECIPE, "loss", "drop_last"):
+        value, flag = getattr(given, option), f"--{option.replace('_', '-')}"
+        if option not in before or value in (None, before[option]) or (option, schedule) == ("epochs", "constant"):
+            continue
+        there = "not given" if before[option] is None else before[option]
+        raise Misfit(f"--resume expects the options of the training in {given.checkpoint}, {flag} {there}; got {value}. Leave "
+                     f"{flag} out, or name another folder by --checkpoint.")
+
+
 def _chosen(given, before: dict) -> dict:
     """Each option as it was given, or else as `before`, or else its default; None where the recipe decides."""
     found = {}
-    for option in (*DEFAULTS, *RECIPE, "loss", "unverified"):
+    for option in (*DEFAULTS, *RECIPE, *FLAGS):
         value = getattr(given, option)
         found[option] = before.get(option, DEFAULTS.get(option)) if value is None else value
     return found

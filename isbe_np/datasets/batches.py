@@ -15,8 +15,8 @@ def order(n: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
-def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int,
-            augment: Callable | None = None, first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int, augment: Callable | None = None,
+            first: int = 0, drop_last: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of x (B, ...) and y (B, ...) that together hold every example once, in the order of `order`.
 
     x and y are read by position, whatever index a pandas table has. The pairs are C-contiguous copies. B is `batch_size`, save
@@ -27,6 +27,7 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int
     augment : such as `isbe_np.Affine(rotation=10)`, called as augment(x, indices, epoch, out, seed): changes the copies, which
         then share one memory: the next pair overwrites the one before.
     first : leave out so many pairs, which are not made either; the rest are the same as without.
+    drop_last : leave out the last pair where it holds fewer than `batch_size`; none is left of fewer examples than that.
     """
     batch_size = checks.whole("batches: batch_size", batch_size)
     first = checks.whole("batches: first", first, least=0)
@@ -41,7 +42,8 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int
         raise ValueError(f"batches(y) expects finite labels or targets; {checks.place(n)} is {y[tuple(n)]}. Leave out the "
                          f"examples without a label.")
     shuffled = order(len(x), seed, epoch)
-    pieces = (shuffled[at:at + batch_size] for at in range(first * batch_size, len(x), batch_size))
+    end = len(x) - len(x) % batch_size if drop_last else len(x)
+    pieces = (shuffled[at:at + batch_size] for at in range(first * batch_size, end, batch_size))
     if augment is None:
         return ((x[piece], y[piece]) for piece in pieces)
     out = np.empty((min(batch_size, len(x)), *x.shape[1:]), x.dtype)

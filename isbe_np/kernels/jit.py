@@ -6,7 +6,8 @@ A kernel is a plain Python function of NumPy arrays under one of two decorators:
     @jit(parallel=True)     ``prange`` loops are shared among threads
 
 Set ``NUMBA_DISABLE_JIT=1`` and every kernel runs as the plain Python it is written in, for a debugger to step through.
-`cache.py` keeps what was compiled, `threads.py` decides how many threads run it.
+`cache.py` keeps what was compiled, `threads.py` decides how many threads run it, `interrupts.py` makes Ctrl-C wait for
+the compiler.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numba import prange
 
 from isbe_np.kernels.cache import SETTINGS, KernelCache, cache_folder
+from isbe_np.kernels.interrupts import deferring
 from isbe_np.kernels.threads import SMALL, SPIN, set_threads, shared, threads
 
 __all__ = ["SETTINGS", "SMALL", "SPIN", "cache_folder", "jit", "prange", "set_threads", "threads"]
@@ -50,6 +52,7 @@ def jit(function=None, *, parallel=False, exact=False, ordered=False, inline=Fal
     # compiling takes a tenth less.
     kernel = numba.njit(parallel=parallel, nogil=True, fastmath=fast or False, error_model=ERRORS, no_cfunc_wrapper=True,
                         no_cpython_wrapper=ordered, inline="always" if inline else "never")(function)
+    kernel.compile = deferring(kernel.compile)
     # The folder's name answers for the files here alone: a kernel of your own file, and what it calls, is compiled at each run.
     if Path(function.__code__.co_filename).parent == Path(__file__).parent:
         kernel._cache = KernelCache(function, (parallel, exact, ordered, inline))

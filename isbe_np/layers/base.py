@@ -168,6 +168,10 @@ class Layer:
         """Arrays that forward changes in training and no gradient does, for inputs of these shapes; all begin at `start`."""
         return {}
 
+    def least_batch(self, *shapes: Shape) -> int:
+        """The fewest examples that forward takes in training, for inputs of these shapes."""
+        return 1
+
     def prepare(self, step: Step) -> None:
         """Make the buffers of `step.work` that forward needs."""
 

@@ -51,6 +51,10 @@ class BatchNorm(Normalization):
         size = self.size(shapes[0])
         return {"mean": Weights((size,)), "variance": Weights((size,), start=1.0)}
 
+    def least_batch(self, *shapes: Shape) -> int:
+        """Two of vectors (C,) or of images of one pixel: one number has no variance."""
+        return 2 if math.prod(shapes[0][1:]) == 1 else 1
+
     def prepare(self, step: Step) -> None:
         C = step.w.scale.size
         step.work.stats = np.zeros((3, C))
@@ -63,7 +67,8 @@ class BatchNorm(Normalization):
         work, training = step.work, step.mode.training
         if training and work.count == 1:
             raise ValueError(f"{self!r} expects more than one number of each channel in training, as one alone has no "
-                             f"variance; got a batch of one. Make batches larger, or leave out an epoch's last if that is one.")
+                             f"variance; got a batch of one. Make batches larger, or leave out the last one by "
+                             f"train(drop_last=True).")
         # Of statistics that are the batch's, each of its numbers moves a share; running ones stay where they are.
         work.share = 1 / work.count if training else 0.0
         if not training:

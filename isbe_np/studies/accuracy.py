@@ -134,8 +134,6 @@ def train_cell(data: str, net: str, normalizer: str, route: str, loss: str | Non
     history = train(trained, head, given, epochs or recipe.epochs, recipe.batch_size,
                     recipe.optimizer(recipe.learning_rate, recipe.weight_decay), seed, recipe.schedule, progress=False,
                     augment=augmentation(data) if recipe.augment else None)
-    if history.stopped == "interrupted":
-        raise KeyboardInterrupt
     ended = not history.stopped
     batch = given.x_train[:recipe.batch_size], given.y_train[:recipe.batch_size]
     return {"accuracy": history.accuracy[-1] if ended else None, "history": history.as_dict(), "source": given.source,

@@ -116,7 +116,7 @@ def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch
     for route in routes:
         net = make(seed)
         history = train(net, Head("softmax", route), data, epochs, batch_size, SGD(0.05, momentum=0.9), seed,
-                        schedule="warm_up_and_decay", progress=progress)
+                        schedule="warm_up_and_decay", progress=progress, on_interrupt="return")
         first = first or net
         twins.append(Twin(route, history, relative_difference(net.values, first.values)))
         if history.stopped == "interrupted":

@@ -221,10 +221,7 @@ def _settings(optimizer: str, arm: str, rate: float, batch_size: int) -> dict[st
 
 def _train(net: Graph, head: Head, data: Dataset, epochs: int, batch_size: int, kind: str, settings: dict, seed: int):
     optimizer = KINDS[kind](**settings, **({"momentum": MOMENTUM} if kind == "SGD" else {}))
-    history = train(net, head, data, epochs, batch_size, optimizer, seed, progress=False)
-    if history.stopped == "interrupted":
-        raise KeyboardInterrupt
-    return history
+    return train(net, head, data, epochs, batch_size, optimizer, seed, progress=False)
 
 
 def training_cell(data, data_dir, train_images, test_images, batch_size, epochs, normalizer, kind, reduction, settings,

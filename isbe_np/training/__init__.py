@@ -7,9 +7,11 @@ from isbe_np.training.history import History
 from isbe_np.training.metrics import accuracy, predict
 from isbe_np.training.optimizers import SGD, Adam, AdamW, Optimizer
 from isbe_np.training.schedules import SCHEDULES
+from isbe_np.training.stopping import TrainingInterrupted
 from isbe_np.training.train import train
 
 __all__ = [
-    "SCHEDULES", "SGD", "Adam", "AdamW", "Affine", "Checkpoint", "FlipShift", "History", "Optimizer", "accuracy",
-    "load_checkpoint", "load_network", "load_safetensors", "predict", "save_checkpoint", "save_safetensors", "train",
+    "SCHEDULES", "SGD", "Adam", "AdamW", "Affine", "Checkpoint", "FlipShift", "History", "Optimizer", "TrainingInterrupted",
+    "accuracy", "load_checkpoint", "load_network", "load_safetensors", "predict", "save_checkpoint", "save_safetensors",
+    "train",
 ]

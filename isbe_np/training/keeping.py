@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import logging
 import os
@@ -24,10 +25,10 @@ from isbe_np.folders import user_path
 from isbe_np.locks import Lock
 from isbe_np.training import checkpoint
 from isbe_np.training.checkpoint import Checkpoint
+from isbe_np.training.differences import DATA, refuse_another
 from isbe_np.training.stopping import Stopping
 
 FILE, LOCK = "checkpoint.npz", "lock"
-DATA = "SHA-256 of the data"
 # What decides the bits of a training besides its settings.
 DECIDING = ("isbe_np", "kernels", "python", "numpy", "numba", "llvmlite", "cpu", "threads", "jit", "boundscheck")
 
@@ -145,7 +146,8 @@ class KeepingInFolder(Keeping):
         if self.folder.holds_one() and not resume:
             raise FileExistsError(f"train(checkpoint) expects a new folder; {self.folder.path} holds a checkpoint already. Go "
                                   f"on with it by resume=True or --resume, or name another folder.")
-        found = self.folder.load(net=run.net, head=run.head, optimizer=run.optimizer, check=self._check) if resume else None
+        found = self.folder.load(net=run.net, head=run.head, optimizer=run.optimizer,
+                                 check=functools.partial(self._check, run)) if resume else None
         self._saved = time.monotonic()
         if found is not None:
             self.note = found.note if self.note is None else self.note
@@ -158,19 +160,16 @@ class KeepingInFolder(Keeping):
             raise self.folder.unusable(fault) from fault
         return None
 
-    def _check(self, facts: dict[str, Any]) -> None:
+    def _check(self, run, facts: dict[str, Any]) -> None:
         """ValueError unless the training is the same; a warning where it may round otherwise."""
         training = facts["training"]
         if training is None or facts["history"] is None or facts["optimizer"] is None:
             raise Misfit(f"{self.folder.file} was not saved by a training, so that none can go on from it. Load it "
                                     f"by load_checkpoint, and train in another folder.")
-        then, now = training["settings"] | {DATA: training["data"]}, self.settings | {DATA: self._data}
+        then, now = training["settings"], self.settings | {DATA: self._data}
         if now["schedule"] == "constant":  # more epochs change nothing in those that were
             now["epochs"] = then.get("epochs")
-        for name in now:
-            if now[name] != then.get(name):
-                raise Misfit(f"train(resume) expects the training of {self.folder.file}, {name} {then.get(name)}; "
-                                        f"got {now[name]}. Train by the same settings on the same data, or in a new folder.")
+        refuse_another(self.folder.file, facts, run, now)
         done, batch, per_epoch = training["epoch"], training["batch"], then["batches"]
         steps, entries = facts["history"]["steps"], len(facts["history"]["accuracy"])
         if batch >= per_epoch or (steps, entries) != (done * per_epoch + batch, done) or done > self.settings["epochs"]:

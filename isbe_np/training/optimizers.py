@@ -32,13 +32,16 @@ class Optimizer:
             elif self._values is not net.values:
                 raise ValueError(f"{self!r} remembers the steps of another network; make a new optimizer for each network.")
             self.steps += 1
-            self.update(net.values, net.grads, net.dtype.type)
+            try:
+                self.update(net.values, net.grads, net.dtype.type)
+            except Exception:  # such as a MemoryError: it was no step, and Adam's next one is not the second
+                self.steps -= 1
+                raise
 
     def adopt(self, net: Graph, steps: int = 0) -> None:
         """Belong to `net`, whatever was before: `steps` were taken, with an empty memory of them."""
-        self.steps = steps
-        self._values = net.values
-        self.memory = [np.zeros_like(net.values) for _ in range(self.slots)]
+        memory = [np.zeros_like(net.values) for _ in range(self.slots)]  # first: without memory for it, nothing is changed
+        self.steps, self._values, self.memory = steps, net.values, memory
 
     def update(self, w: np.ndarray, g: np.ndarray, number) -> None:
         """Change w in place by its gradient g; `number` makes a scalar of their dtype."""

@@ -6,7 +6,23 @@ import signal
 import sys
 import threading
 
+from isbe_np.training.history import History
+
 STOPPED = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminated"}
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C, SIGTERM or a closed terminal ended a training.
+
+    history: what `train` would have returned. The network and the optimizer hold what was learnt until then.
+    """
+
+    def __init__(self, sentence: str, history: History):
+        super().__init__(sentence)
+        self.history = history
+
+    def __reduce__(self):
+        return type(self), (str(self), self.history)
 
 
 class Stopping:

@@ -6,13 +6,14 @@ import contextlib
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from isbe_np.checks import float_array, labels, whole
+from isbe_np.checks import float_array, labels, nearest, whole
 from isbe_np.datasets import Dataset
 from isbe_np.datasets.batches import batches
 from isbe_np.graph import Graph
@@ -22,13 +23,15 @@ from isbe_np.plain import plain
 from isbe_np.training.augmentation import Augment
 from isbe_np.training.checkpoint import Checkpoint, refuse_others
 from isbe_np.training.diagnosis import Early, diagnose, guessing, no_better, too_large, warn
+from isbe_np.training.differences import default_optimizer
 from isbe_np.training.history import History
 from isbe_np.training.keeping import Folder, Keeping, KeepingInFolder, Stopped, name_of
 from isbe_np.training.metrics import accuracy
-from isbe_np.training.optimizers import SGD, Optimizer
+from isbe_np.training.optimizers import Optimizer
+from isbe_np.training.precautions import Factors, scale_fault, steps_per_epoch
 from isbe_np.training.progress import Progress
-from isbe_np.training.schedules import Schedule, factor
-from isbe_np.training.stopping import Stopping
+from isbe_np.training.schedules import Schedule
+from isbe_np.training.stopping import Stopping, TrainingInterrupted
 
 # Momentum adds up many steps: the change of one step stays so far below the largest number of the dtype.
 MARGIN = 1e6
@@ -41,7 +44,8 @@ class Diverged(Exception):
 def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: int = 128,
           optimizer: Optimizer | None = None, seed: int = 0, schedule: str | Schedule = "constant", loss: bool = False,
           progress: bool = True, augment: Augment | None = None, checkpoint: str | os.PathLike | None = None,
-          resume: bool = False, checkpoint_seconds: float = 30.0, note: Any = None) -> History:
+          resume: bool = False, checkpoint_seconds: float = 30.0, note: Any = None, *, drop_last: bool = False,
+          on_interrupt: Literal["raise", "return"] = "raise") -> History:
     """Train `net` in place and return its history.
 
     Parameters
@@ -59,19 +63,25 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     resume : go on from the folder's checkpoint, by the same arguments. The result is that of a training that was never
         stopped, to the bit with the same versions on the same processor. Where there is none yet, training starts.
     note : plain data of your own, kept in the checkpoint.
+    drop_last : leave out each epoch's last batch where it is smaller than `batch_size`.
+    on_interrupt : what follows when Ctrl-C has ended the training: "raise" a `TrainingInterrupted`, a KeyboardInterrupt with
+        the history in its `history`, so that a script does not go on; or "return" that history.
 
     Ctrl-C ends training and keeps what was learnt: `History.stopped` is then "interrupted". With a checkpoint it ends after
     the step at hand, or the evaluation, and is saved first, as by SIGTERM ("terminated"); a second Ctrl-C ends it at once.
     Scores or gradients that are not finite end it with "diverged" and a sentence in `History.diagnosis`, before they reach the
     parameters. OSError where the folder cannot be used, is used by another training, or holds a checkpoint without `resume`;
-    one that cannot be written later is told in `History.unsaved`. ValueError where the training to go on with was another.
+    one that cannot be written later is told in `History.unsaved`. ValueError where the training to go on with was another, or
+    a layer takes no batch as small as one would be. A UserWarning tells of inputs that are far too large, such as images from
+    0 to 255, and of a schedule of your own that never changed.
     """
     epochs, batch_size = whole("train(epochs)", epochs), whole("train(batch_size)", batch_size)
     seed = whole("train(seed)", seed, least=0)
-    optimizer = SGD(0.05, momentum=0.9) if optimizer is None else optimizer
+    optimizer = default_optimizer() if optimizer is None else optimizer
     refuse_others("train", net=net, head=head, optimizer=optimizer)
     if augment is not None and not callable(augment):
         raise TypeError(f"train(augment) expects an object such as isbe_np.Affine(rotation=10) or a function; got {augment!r}.")
+    nearest("train(on_interrupt)", on_interrupt, ("raise", "return"))
     if resume and checkpoint is None:
         raise ValueError("train(resume) expects a folder to go on from, checkpoint=DIR or --checkpoint DIR; got none.")
     if not isinstance(checkpoint_seconds, (int, float)) or not checkpoint_seconds >= 0:
@@ -85,17 +95,19 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
                 stack.enter_context(Folder(checkpoint)), checkpoint_seconds, note, stopping)
             x_train, y_train = _checked(net, data, "train")
             x_test, y_test = _checked(net, data, "test")
-            per_epoch, factor_at = math.ceil(len(x_train) / batch_size), factor(schedule)
-            run = _Run(net, head, optimizer, loss, guessing(y_train), history)
-            settings = {"epochs": epochs, "batch_size": batch_size, "batches": per_epoch, "seed": seed,
-                        "schedule": name_of(schedule), "loss": bool(loss), "augment": name_of(augment)}
+            per_epoch, factor_at = steps_per_epoch(net, len(x_train), batch_size, drop_last), Factors(schedule)
+            run = _Run(net, head, optimizer, loss, guessing(y_train), history, scale_fault(net, x_train, x_test))
+            if run.scale_fault:
+                warnings.warn(run.scale_fault, stacklevel=2)
+            settings = {"epochs": epochs, "batch_size": batch_size, "batches": per_epoch, "seed": seed, "drop_last":
+                        bool(drop_last), "schedule": name_of(schedule), "loss": bool(loss), "augment": name_of(augment)}
             found = keeping.begin(run, data, settings, resume)
             if found is not None:
-                run.go_on(found, batches(x_train, y_train, batch_size, seed, 0, augment))
+                run.go_on(found, batches(x_train, y_train, batch_size, seed, 0, augment, drop_last=drop_last))
             for epoch in range(run.epoch, epochs):
                 with Progress(progress, epoch, epochs, per_epoch, run.batch) as bar:
                     run.started = time.perf_counter()
-                    for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment, run.batch):
+                    for x, y in batches(x_train, y_train, batch_size, seed, epoch, augment, run.batch, drop_last):
                         optimizer.learning_rate = base * factor_at((history.steps + 0.5) / (epochs * per_epoch))
                         with net.exclusive():
                             run.step(x, y)
@@ -113,7 +125,25 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
             history.stopped, history.diagnosis, history.warning = "diverged", str(diverged), None
         finally:
             optimizer.learning_rate = base
+    if on_interrupt == "raise" and (stopping.asked or history.stopped == "interrupted"):
+        raise TrainingInterrupted(_interruption(history, epochs, checkpoint), history)
+    if history.stopped is None and history.steps == factor_at.steps and (unchanged := factor_at.fault()):
+        warnings.warn(unchanged, stacklevel=2)
     return history
+
+
+def _interruption(history: History, epochs: int, checkpoint: str | os.PathLike | None) -> str:
+    """The sentences of a `TrainingInterrupted`."""
+    done = len(history.accuracy)
+    place = "after its end" if done == epochs else f"in epoch {done + 1} of {epochs}, after {history.steps} steps"
+    if history.unsaved:
+        kept = f" {history.unsaved}"
+    elif checkpoint is not None and Folder(checkpoint).holds_one():
+        kept = f" Its checkpoint is in {Folder(checkpoint).path}: go on by resume=True."
+    else:
+        kept = ""
+    how = "terminated" if history.stopped == "terminated" else "interrupted"
+    return f"The training was {how} {place}.{kept} The history is in this exception's .history."
 
 
 @dataclass
@@ -131,9 +161,10 @@ class Sums:
 class _Run:
     """One step after another: the epoch and the batch that come next, what the epoch adds up, and the history."""
 
-    def __init__(self, net: Graph, head: Head, optimizer: Optimizer, with_loss: bool, guess: float, history: History):
+    def __init__(self, net: Graph, head: Head, optimizer: Optimizer, with_loss: bool, guess: float, history: History,
+                 scale_fault: str | None):
         self.net, self.head, self.optimizer, self.with_loss, self.guess = net, head, optimizer, with_loss, guess
-        self.base, self.history, self.early = optimizer.learning_rate, history, Early()
+        self.base, self.history, self.early, self.scale_fault = optimizer.learning_rate, history, Early(), scale_fault
         self.epoch = 0
         self.start_epoch()
 
@@ -204,7 +235,12 @@ class _Run:
 
     def diverged(self, step: int, what: str, reason: str = "") -> Diverged:
         """What to raise where a pass was not finite."""
-        return Diverged(diagnose(self.net, step, self.optimizer.learning_rate, what, reason, self.head, self.labels))
+        told = diagnose(self.net, step, self.optimizer.learning_rate, what, reason, self.head, self.labels)
+        return Diverged(self._with_scale(told))
+
+    def _with_scale(self, told: str) -> str:
+        """A diagnosis, and the fault of the inputs' scale before any other cause."""
+        return f"{told} But first: {self.scale_fault}" if self.scale_fault else told
 
     def warning(self) -> str | None:
         """A sentence where the epoch's accuracy in training is as of guessing and nothing is being learnt."""
@@ -213,7 +249,8 @@ class _Run:
             return None
         reached = (f"training accuracy {sums.right / sums.seen:.1%} is as of guessing ({self.guess:.1%} by the most frequent "
                    f"label), gradient norm {sums.norm / sums.steps:.3g}")
-        return warn(self.net, self.head, self.labels, self.error, self.optimizer.learning_rate, self.early, reached)
+        told = warn(self.net, self.head, self.labels, self.error, self.optimizer.learning_rate, self.early, reached)
+        return told and self._with_scale(told)
 
 
 def _checked(net: Graph, data: Dataset, part: str) -> tuple[np.ndarray, np.ndarray]:

@@ -62,7 +62,7 @@ class Subject:
     def train(self, folder: Path, net, head, optimizer, resume: bool = False) -> isbe.History:
         """The training whose checkpoint is damaged."""
         return isbe.train(net, head, dataset(net.dtype), self.epochs, 5, optimizer, 4, progress=False, checkpoint=folder,
-                          resume=resume, note={"classes": ["a", "b", "c"]}, **(self.options or {}))
+                          resume=resume, note={"classes": ["a", "b", "c"]}, on_interrupt="return", **(self.options or {}))
 
 
 SUBJECTS = {

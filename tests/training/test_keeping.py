@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -40,7 +41,8 @@ def network():
 
 
 PREVIOUS = "checkpoint.previous.npz"
-HOW = {"epochs": 3, "batch_size": 5, "seed": 4, "schedule": "warm_up_and_decay", "augment": isbe.Affine(shift=1), "loss": True}
+HOW = {"on_interrupt": "return", "epochs": 3, "batch_size": 5, "seed": 4, "schedule": "warm_up_and_decay",
+       "augment": isbe.Affine(shift=1), "loss": True}
 
 
 def train(folder=None, optimizer=None, net=None, head=None, data=None, **options):
@@ -115,6 +117,32 @@ def test_sigterm_ends_a_training_as_ctrl_c_does(folder):
     assert same(train(folder, resume=True), train())
 
 
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_signal_reaches_the_script_once_all_is_saved(folder, number, word):
+    with pytest.raises(isbe.TrainingInterrupted) as stop:
+        train(folder, Stopping(7, number), on_interrupt="raise")
+    assert str(stop.value).startswith(f"The training was {word} in epoch 2 of 3, after 7 steps. Its checkpoint is in {folder}: "
+                                      f"go on by resume=True.")
+    assert (stop.value.history.stopped, stop.value.history.steps) == (word, 7)
+    assert same(train(folder, resume=True), train())
+
+
+def test_a_signal_in_the_last_evaluation_reaches_the_script_too(folder, monkeypatch):
+    """The training is whole; what would come after it in a script is not wanted."""
+    evaluated = []
+
+    def accuracy(*given):
+        evaluated.append(1)
+        if len(evaluated) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return isbe.accuracy(*given)
+
+    with monkeypatch.context() as patch, pytest.raises(isbe.TrainingInterrupted, match="interrupted after its end") as stop:
+        patch.setattr(sys.modules["isbe_np.training.train"], "accuracy", accuracy)
+        train(folder, on_interrupt="raise")
+    assert told(stop.value.history) == told(train()[2]) and same(train(folder, resume=True), train())
+
+
 def test_a_second_ctrl_c_ends_it_at_once(folder):
     def twice():
         os.kill(os.getpid(), signal.SIGINT)
@@ -180,28 +208,60 @@ def test_more_epochs_at_a_constant_rate(folder):
 
 
 @pytest.mark.parametrize("other, sentence", [
-    ({"epochs": 4}, "epochs 3; got 4"), ({"batch_size": 6}, "batch_size 5; got 6"), ({"seed": 5}, "seed 4; got 5"),
-    ({"schedule": "constant"}, "schedule warm_up_and_decay; got constant"), ({"loss": False}, "loss True; got False"),
-    ({"augment": None}, r"augment Affine\(.*shift=1\); got None"), ({"augment": isbe.Affine(shift=2)}, "got Affine"),
-    ({"data": tiny.replaced(y_test=1 - tiny.dataset().y_test % 2)}, "SHA-256 of the data"),
-    ({"net": tiny.net()}, "expects the network that"), ({"head": isbe.Head(route="fused")}, "expects the head that"),
-    ({"optimizer": isbe.SGD(0.1)}, "expects the optimizer that"),
+    ({"epochs": 4}, "There epochs is 3, here 4. Pass epochs=3, or train in another folder."),
+    ({"batch_size": 128}, "There batch_size is 5, here 128 (the default). Pass batch_size=5, or"),
+    ({"seed": 0, "loss": False}, "There seed is 4, here 0 (the default); loss is True, here False (the default). Pass seed=4, "
+                                 "loss=True, or"),
+    ({"schedule": "constant"}, "schedule is warm_up_and_decay, here constant (the default). Pass schedule='warm_up_and_decay'"),
+    ({"schedule": np.sqrt}, "here sqrt. Pass schedule='warm_up_and_decay'"),
+    ({"augment": None}, ", shift=1), here None (the default). Pass augment=Affine("),
+    ({"augment": isbe.Affine(shift=2)}, "shift=1), here Affine("),
+    ({"drop_last": True}, "There drop_last is False, here True. Pass drop_last=False, or"),
+    ({"data": tiny.replaced(y_test=1 - tiny.dataset().y_test % 2)}, "its data are others (SHA-256 of the data "),
+    ({"data": tiny.dataset(train=30)}, "its data are others (SHA-256 of the data "),
+    ({"net": tiny.net()}, "that network has the layers Input, Conv2D"),
+    ({"head": isbe.Head(route="fused")}, "There the head has route='isbe', here route='fused'. Pass a head with route='isbe',"),
+    ({"head": isbe.Head("sigmoid")}, "There the head has normalizer='softmax'"),
+    ({"optimizer": isbe.SGD(0.1)}, "There the optimizer is Stopping(learning_rate=0.1, momentum=0.9, nesterov=False, "
+                                   "weight_decay=0.001), here SGD(learning_rate=0.1, momentum=0.0, "),
+    ({"optimizer": None}, "here SGD(learning_rate=0.05, momentum=0.9, nesterov=False, weight_decay=0.0) (the default). Pass "
+                          "optimizer=Stopping(learning_rate=0.1, "),
+    ({"optimizer": isbe.Adam(), "seed": 5}, "There seed is 4, here 5; the optimizer is Stopping("),
 ], ids=str)
 def test_another_training_is_refused_and_nothing_changed(other, sentence, folder):
     train(folder, Stopping(7))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     net = other.get("net") or network()
     values = net.values.copy()
-    with pytest.raises(ValueError, match=sentence):
-        train(folder, **{"optimizer": Stopping(), "net": net, **other}, resume=True)
+    with pytest.raises(ValueError, match=re.escape(sentence)) as fault:
+        optimizer = other.get("optimizer", Stopping())
+        isbe.train(net, other.get("head") or isbe.Head(), other.get("data") or tiny.dataset(), optimizer=optimizer,
+                   progress=False, checkpoint=folder, resume=True,
+                   **HOW | {name: given for name, given in other.items() if name not in ("net", "head", "data", "optimizer")})
+    assert str(fault.value).startswith(f"train(resume) expects the training of {folder / keeping.FILE}")
+    assert str(fault.value).endswith(", or train in another folder.") and ", or none" not in str(fault.value)
     assert np.array_equal(net.values, values)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert same(train(folder, resume=True), train())
 
 
+def test_a_training_that_drops_the_last_batch_goes_on(folder):
+    how = {"drop_last": True}
+    assert train(folder, Stopping(6), **how)[2].steps == 6
+    resumed = train(folder, resume=True, **how)
+    assert same(resumed, train(**how)) and resumed[2].steps == 12
+
+
+def test_a_checkpoint_from_before_there_was_drop_last_goes_on(folder):
+    train(folder, Stopping(7))
+    from test_checkpoint import changed
+    changed(folder / keeping.FILE, lambda facts: facts["training"]["settings"].pop("drop_last"))
+    assert same(train(folder, resume=True), train())
+
+
 def test_a_schedule_of_ones_own_is_known_by_its_name(folder):
     def half(done):
-        return 0.5
+        return 1 - done / 2
 
     train(folder, Stopping(7), schedule=half)
     assert same(train(folder, resume=True, schedule=half), train(schedule=half))

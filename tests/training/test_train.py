@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import signal
 import sys
 from types import SimpleNamespace
@@ -17,7 +18,8 @@ from isbe_np.datasets import batches
 
 def train(net=None, head=None, data=None, **options):
     """A silent training on three heaps."""
-    return isbe.train(net or tiny.net(), head or isbe.Head(), data or tiny.dataset(), **{"progress": False, **options})
+    return isbe.train(net or tiny.net(), head or isbe.Head(), data or tiny.dataset(),
+                      **{"progress": False, "on_interrupt": "return", **options})
 
 
 class Watching(isbe.SGD):
@@ -190,6 +192,23 @@ def test_ctrl_c_keeps_history_and_what_was_learnt(exit_by):
     for name in ("accuracy", "train_accuracy", "gradient_norm", "learning_rate", "seconds"):
         assert len(getattr(history, name)) == 1
     assert optimizer.learning_rate == 0.1 and not np.array_equal(net.values, start)
+
+
+@pytest.mark.parametrize("exit_by", [interrupt, lambda *_: os.kill(os.getpid(), signal.SIGINT)], ids=["raised", "signal"])
+def test_ctrl_c_reaches_the_script_once_all_is_kept(exit_by):
+    """By default: a script that trains must not go on with half a training."""
+    def run(**options):
+        net, optimizer = tiny.net(), Watching(0.1, at=6, then=exit_by)
+        return isbe.train(net, isbe.Head(), tiny.dataset(), 9, 6, optimizer, progress=False, **options)
+
+    returned = run(on_interrupt="return")
+    with pytest.raises(isbe.TrainingInterrupted, match=r"was interrupted in epoch 2 of 9, after 6 steps\. The history") as stop:
+        run()
+    history = stop.value.history
+    assert isinstance(stop.value, KeyboardInterrupt) and (history.stopped, history.steps) == ("interrupted", 6)
+    assert history.accuracy == returned.accuracy and history.gradient_norm == returned.gradient_norm
+    again = pickle.loads(pickle.dumps(stop.value))  # as from another process
+    assert (str(again), again.history) == (str(stop.value), history)
 
 
 def test_ctrl_c_in_a_schedule():
@@ -396,6 +415,7 @@ def test_any_object_with_the_four_arrays_is_data():
     ({"epochs": 1.5}, TypeError, r"train\(epochs\) expects a whole number; got 1\.5"),
     ({"batch_size": 0}, ValueError, r"train\(batch_size\) expects .* got 0"),
     ({"seed": -1}, ValueError, r"train\(seed\) expects .* got -1"),
+    ({"on_interrupt": "ignore"}, ValueError, r"train\(on_interrupt\) expects one of 'raise', 'return'; got 'ignore'"),
     ({"schedule": "constnat"}, ValueError, "schedule expects .* Did you mean 'constant'"),
     ({"schedule": lambda done: np.nan}, ValueError, r"schedule expects .*; at 0\.5000 of training it gave nan"),
     ({"schedule": lambda done: -1}, ValueError, "schedule expects .* it gave -1"),
