@@ -107,7 +107,7 @@ class Project:
         self.package, self.cache = folder / "isbe_np", folder / "cache"
         package = Path(isbe.__file__).parent
         (self.package / "kernels").mkdir(parents=True)
-        for name in ("folders", "files", *(f"kernels/{part}" for part in ("__init__", "jit", "cache", "entries", "threads"))):
+        for name in ("folders", "files", *(f"kernels/{part}" for part in ("__init__", "jit", "cache", "entries", "target", "threads"))):
             shutil.copy(package / f"{name}.py", self.package / f"{name}.py")
         (self.package / "__init__.py").touch()  # the rest of the package would only cost time to import
         (self.package / "kernels" / "callee.py").write_text(CALLEE, encoding="utf-8")
