@@ -1,8 +1,8 @@
 """Optimizer steps, each one pass over all parameters at once.
 
 w parameters, g their gradient, the rest what the optimizer remembers; all flat, of one length, and changed in place except g.
-Scalars come in the dtype of w. η learning rate, λ weight decay. The kernels are `exact`, so that the number of threads decides no
-bits (see `activations.py`).
+Scalars come in the dtype of w. η learning rate, λ weight decay. The kernels are `exact`, so that the number of threads does not
+change a bit (see `activations.py`).
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What kernels are compiled for: the width of a vector follows from Numba's target, and every part of it is in the cache's keys."""
+"""What kernels are compiled for: Numba's target decides the width of a vector, and the cache's keys hold every part of it."""
 
 import importlib.machinery
 import platform
