@@ -1,9 +1,9 @@
 """What kernels are compiled for: the processor, its vector registers, the versions and the settings of the compiler.
 
 The one place that lists what decides compiled code besides the kernel itself. `cache.py` makes its keys of it, and
-`vectors_compiled.py` takes the length of a vector from it. The processor is Numba's *target*, which can differ from the machine's
-own: ``NUMBA_CPU_NAME=generic`` asks for code that every machine of this architecture runs. A length taken from the machine would
-differ between machines that share such code.
+`vectors_compiled.py` takes the length of a vector from it. The processor is Numba's *target*, which can differ from that of the
+machine: ``NUMBA_CPU_NAME=generic`` asks for code that every machine of this architecture runs. A length taken from the machine
+would differ between machines that share such code.
 """
 
 import functools
