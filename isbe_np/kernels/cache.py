@@ -3,7 +3,8 @@
 Numba's own cache is keyed by one function's file and numbers the variants of a function in an index. A kernel that calls
 another would go on running the old callee after an edit there; a changed flag would go unnoticed; a process that dies, or
 another that writes at the same time, would leave an index that leads to other code. Here the folder is named by all that
-decides the code, and each variant is one file, named by what it was compiled for and written whole or not at all: no index.
+decides the code of every kernel (`fingerprint`), and each variant is one file, named by what differs between kernels
+(`KernelCache._path`) and written whole or not at all: no index.
 """
 
 import functools
@@ -12,14 +13,9 @@ import logging
 import multiprocessing
 import os
 import pickle
-import platform
 import sys
 from pathlib import Path
-from typing import Any
 
-import llvmlite
-import numba
-from numba.core import config
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
@@ -27,24 +23,20 @@ from numba.core.serialize import dumps
 from isbe_np.files import one_line
 from isbe_np.folders import cache_root
 from isbe_np.kernels.entries import KERNEL, Untrusted, make_folder, read, write
+from isbe_np.kernels.target import SETTINGS, compiled_for
 
 logger = logging.getLogger(__name__)
 
-# Numba's own settings: it makes them from the environment when it is imported, out of a type checker's sight.
-SETTINGS: Any = config
-# Those of them that change what a kernel is compiled to, beside the flags that `jit` gives.
-DECIDING = ("BOUNDSCHECK", "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DEBUGINFO_DEFAULT", "ENABLE_AVX", "DISABLE_INTEL_SVML")
 REMEDY = "set ISBE_CACHE_DIR to a folder that only you may write."
 
 
 @functools.cache
 def fingerprint() -> str:
-    """Name for all that decides the compiled code: every kernel's source, the settings and the compiler's version."""
+    """Name for what decides the code of all kernels: their source, and what they are compiled for (see `target.py`)."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    versions = numba.__version__, llvmlite.__version__, platform.python_implementation(), sys.version_info[:2]
-    digest.update(repr((versions, [getattr(SETTINGS, name, None) for name in DECIDING])).encode())
+    digest.update(compiled_for())
     return digest.hexdigest()[:16]
 
 
@@ -96,21 +88,25 @@ class KernelCache(NullCache):
 
     def __init__(self, function, flags: tuple):
         code = function.__code__
-        self.flags, self.code = flags, hashlib.sha256(code.co_code + repr(code.co_consts).encode()).digest()
+        self.flags = flags
+        self.code = hashlib.sha256(code.co_code + repr((code.co_consts, code.co_names)).encode()).digest()
         self.cells = [cell.cell_contents for cell in function.__closure__ or ()]
         self.name = f"{Path(code.co_filename).stem}.{function.__name__}-{code.co_firstlineno}"
 
-    def _path(self, signature, codegen) -> Path | None:
-        """The file of one variant: its name holds the arguments' types, the processor, the flags and what a closure holds."""
+    def _path(self, signature) -> Path | None:
+        """The file of one variant: its name holds the arguments' types, the flags, the kernel and what its closure holds.
+
+        And once more what it is compiled for, as settings may have changed since the folder was named.
+        """
         if _FOLDER is None:
             return None
-        key = repr((signature, codegen.magic_tuple(), self.flags, self.code)).encode() + dumps(self.cells)
+        key = repr((signature, self.flags, self.code)).encode() + compiled_for() + dumps(self.cells)
         return _FOLDER / f"{self.name}.{hashlib.sha256(key).hexdigest()[:24]}{KERNEL}"
 
     def load_overload(self, signature, target):
         """The compiled code for these types, or None: Numba then compiles it."""
         target.refresh()
-        path = self._path(signature, target.codegen())
+        path = self._path(signature)
         try:
             if path is not None:
                 return CompileResult._rebuild(target, *pickle.loads(read(path)))
@@ -129,7 +125,7 @@ class KernelCache(NullCache):
 
     def save_overload(self, signature, compiled):
         """Keep what was compiled. What cannot be kept, on a full disk say, is compiled again next time."""
-        path = self._path(signature, compiled.codegen)
+        path = self._path(signature)
         if path is None or compiled.library.has_dynamic_globals:
             return
         try:

@@ -1,7 +1,8 @@
 """Optimizer steps, each one pass over all parameters at once.
 
 w parameters, g their gradient, the rest what the optimizer remembers; all flat, of one length, and changed in place except g.
-Scalars come in the dtype of w. η learning rate, λ weight decay.
+Scalars come in the dtype of w. η learning rate, λ weight decay. The kernels are `exact`, so that the number of threads does not
+change a bit (see `activations.py`).
 """
 
 import numpy as np
@@ -9,14 +10,14 @@ import numpy as np
 from isbe_np.kernels.jit import jit, prange
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def sgd(w, g, eta, decay):
     """w ← w - η (g + λ w)."""
     for i in prange(w.size):
         w[i] -= eta * (g[i] + decay * w[i])
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def momentum(w, g, v, eta, mu, decay):
     """v ← μ v + g + λ w;  w ← w - η v  (Sutskever et al. 2013, in the form without a factor η in v)."""
     for i in prange(w.size):
@@ -24,7 +25,7 @@ def momentum(w, g, v, eta, mu, decay):
         w[i] -= eta * v[i]
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def nesterov(w, g, v, eta, mu, decay):
     """d = g + λ w;  v ← μ v + d;  w ← w - η (d + μ v): the gradient looks one step of momentum ahead."""
     for i in prange(w.size):
@@ -33,7 +34,7 @@ def nesterov(w, g, v, eta, mu, decay):
         w[i] -= eta * (d + mu * v[i])
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def adam(w, g, m, v, betas, rates):
     """m ← β₁ m + (1 - β₁) d;  v ← β₂ v + (1 - β₂) d²;  w ← w - η (m / c₁) / (√(v / c₂) + ε)  (Kingma & Ba 2015, alg. 1).
 

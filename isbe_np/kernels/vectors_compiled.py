@@ -4,9 +4,8 @@ A function here is handed types first; it returns the signature, and `build`, wh
 """
 
 import operator
-import platform
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import PrimitiveModel
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
@@ -14,21 +13,10 @@ from numba.extending import intrinsic, lower_builtin, register_model
 from numba.np.arrayobj import make_array
 
 from isbe_np.kernels.jit import jit
+from isbe_np.kernels.target import registers
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
-
-
-def _registers():
-    """Bytes of a vector register, and how many of them a wide vector takes: four where there are 32 registers, else two."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 4
-    if features.get("avx"):
-        return 32, 2
-    return 16, 4 if platform.machine().lower() in ("arm64", "aarch64") else 2
-
-
-BYTES, REGISTERS = _registers()
+BYTES, REGISTERS = registers()
 
 
 class Vector(types.Type):

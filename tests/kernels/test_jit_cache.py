@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from llvmlite import binding
 from permissions import may_not_write
 
 import isbe_np as isbe
@@ -98,6 +99,7 @@ with event.install_recorder("numba:compile") as compiled:
 print(json.dumps({"folder": folder and str(folder), "kept": cache.kept_kernels(folder), "compiled": len(compiled.buffer) // 2,
                   **found}))
 """
+PARTS = ("__init__", "jit", "cache", "entries", "target", "threads")
 
 
 class Project:
@@ -107,7 +109,7 @@ class Project:
         self.package, self.cache = folder / "isbe_np", folder / "cache"
         package = Path(isbe.__file__).parent
         (self.package / "kernels").mkdir(parents=True)
-        for name in ("folders", "files", *(f"kernels/{part}" for part in ("__init__", "jit", "cache", "entries", "threads"))):
+        for name in ("folders", "files", *(f"kernels/{part}" for part in PARTS)):
             shutil.copy(package / f"{name}.py", self.package / f"{name}.py")
         (self.package / "__init__.py").touch()  # the rest of the package would only cost time to import
         (self.package / "kernels" / "callee.py").write_text(CALLEE, encoding="utf-8")
@@ -199,6 +201,57 @@ def test_a_changed_flag_in_the_source_is_compiled_again(project):
     caller = project.package / "kernels" / "caller.py"
     caller.write_text(CALLER.replace("jit(lost), jit(lost, exact=True)", "jit(lost, exact=True), jit(lost)"), encoding="utf-8")
     assert project.run("rounding")["rounding float32"] == [0, 1]
+
+
+# Several targets
+
+# The machine's word on its registers, as two unlike machines would give it.
+MACHINE = """
+import os
+from llvmlite import binding
+features = binding.get_host_cpu_features()
+if "MACHINE" in os.environ:
+    features.update((name, os.environ["MACHINE"] == "wide") for name in ("avx", "avx2", "avx512f"))
+    binding.get_host_cpu_features = lambda: features
+"""
+VECTORS = """
+from isbe_np.kernels.vectors import load, store, wide, width
+
+@jit
+def double_vectors(a, b, step):
+    like = wide(a)
+    for n in range(3):
+        store(b, n * step, load(a, n * step, like) + load(a, n * step, like), like)
+
+def doubled(dtype):
+    step = width(np.dtype(dtype).itemsize)
+    a = np.arange(1, 3 * step + 100, dtype=dtype)
+    b = np.zeros_like(a)
+    double_vectors(a, b, step)
+    return [step * a.itemsize, bool((b[:3 * step] == 2 * a[:3 * step]).all()), b[3 * step:].tolist() == [0] * 99]
+"""
+GENERIC = {"NUMBA_CPU_NAME": "generic"}
+TARGETS = {"this machine": {}, "generic here": GENERIC | {"MACHINE": "narrow"}, "generic there": GENERIC | {"MACHINE": "wide"}}
+if binding.get_host_cpu_features().get("avx2"):
+    TARGETS |= {"generic with AVX2": GENERIC | {"NUMBA_CPU_FEATURES": "+avx,+avx2"}}
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in one order", "in the other"])
+def test_targets_of_unlike_vectors_share_one_cache(project, order):
+    """A kernel of wider vectors would write beyond its part, one of narrower ones would leave some of it out."""
+    package = Path(isbe.__file__).parent
+    for name in ("vectors", "vectors_compiled", "vectors_plain"):
+        shutil.copy(package / "kernels" / f"{name}.py", project.package / "kernels" / f"{name}.py")
+    (project.package / "__init__.py").write_text(MACHINE, encoding="utf-8")
+    (project.package / "kernels" / "caller.py").write_text(CALLER + VECTORS, encoding="utf-8")
+    found = {name: project.run("doubled", "float32,float64", **TARGETS[name]) for name in list(TARGETS)[::order]}
+    for name, result in found.items():
+        size, *right = result["doubled float32"]
+        assert result["doubled float64"] == result["doubled float32"] and right == [True, True], name
+        assert name != "generic with AVX2" or size == 2 * 32
+    here, there = found["generic here"], found["generic there"]
+    assert here["folder"] == there["folder"] and {here["compiled"], there["compiled"]} == {0, 2}
+    assert len({result["folder"] for result in found.values()}) == len(TARGETS) - 1
 
 
 # Several processes, and those that die
