@@ -49,4 +49,5 @@ def wrapped(line: str, width: int) -> str:
     indent = " " * (len(line) - len(line.lstrip()))
     whole = re.sub(r"(?<=\w) ([-=/]) (?=\w)", "\xa0\\1\xa0", line)
     further = indent + "  " * line.lstrip().startswith(("- ", "• "))
-    return textwrap.fill(whole, width, subsequent_indent=further, break_on_hyphens=False, break_long_words=False).replace("\xa0", " ")
+    lines = textwrap.wrap(whole, width, subsequent_indent=further, break_on_hyphens=False, break_long_words=False)
+    return "\n".join(lines).replace("\xa0", " ")

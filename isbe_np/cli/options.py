@@ -11,7 +11,7 @@ from pathlib import Path
 from isbe_np import datasets, executors, files
 from isbe_np.checks import whole
 
-DONE, WENT_WRONG, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
+DONE, WENT_WRONG, REFUSED, INTERRUPTED, PIPE, TERMINATED = 0, 1, 2, 130, 141, 143  # exit codes
 
 
 def count(text: str) -> int:
@@ -32,7 +32,8 @@ def numbers(text: str) -> list[float]:
 
 def add_data(parser, default: str | None) -> None:
     """Options that choose a data set."""
-    parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} ({default or 'the study’s own'})")
+    own = default or "the study's own"
+    parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} ({own})")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
     parser.add_argument("--unverified", action="store_true", help="take files that are not the official ones, such as a "
                                                                   "re-encoding, if their format is right")

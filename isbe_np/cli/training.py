@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 
 from isbe_np import datasets
 from isbe_np.checks import nearest
 from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, write_json
+from isbe_np.cli.words import complain, say
 from isbe_np.environment import describe
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
@@ -30,11 +30,11 @@ def add(commands) -> None:
     trainer.add_argument("--net", help=f"{', '.join(NETWORKS)} (lenet5)")
     trainer.add_argument("--normalizer", help=f"{', '.join(NORMALIZERS)} (softmax)")
     trainer.add_argument("--route", help=f"{', '.join(ROUTES)} (isbe)")
-    trainer.add_argument("--epochs", type=count)
-    trainer.add_argument("--batch-size", type=count)
-    trainer.add_argument("--learning-rate", type=float, help="the schedule's peak")
-    trainer.add_argument("--weight-decay", type=float)
-    trainer.add_argument("--schedule", help=", ".join(SCHEDULES))
+    trainer.add_argument("--epochs", type=count, help="passes over the training images (the recipe's)")
+    trainer.add_argument("--batch-size", type=count, help="images in a step (the recipe's)")
+    trainer.add_argument("--learning-rate", type=float, help="the schedule's peak (the recipe's)")
+    trainer.add_argument("--weight-decay", type=float, help="share of the weights that a step takes away (the recipe's)")
+    trainer.add_argument("--schedule", help=f"{', '.join(SCHEDULES)} (the recipe's)")
     trainer.add_argument("--augment", action=argparse.BooleanOptionalAction, help="change the training images in each epoch")
     trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
     trainer.add_argument("--seed", type=int, help="of the parameters and the batches (0)")
@@ -59,8 +59,8 @@ def _train(given) -> int:
     optimizer = recipe.optimizer(how["learning_rate"], how["weight_decay"])
     data = datasets.load(chosen["data"], given.data_dir, verify=not chosen["unverified"])
     net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:])
-    print(f"{name} on {data.source}\n{head}, {optimizer}, "
-          + ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}")
+    say(f"{name} on {data.source}\n{head}, {optimizer}, "
+        + ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}")
     if before is not None and before.training is not None:
         print(f"going on at epoch {before.training['epoch'] + 1}, batch {before.training['batch'] + 1}")
     history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],
@@ -70,10 +70,10 @@ def _train(given) -> int:
     write_json(given, {"environment": describe(), "network": name, "data": data.source, "head": repr(head), "seed": seed, **how,
                        "history": history.as_dict()})
     if history.stopped == "diverged":
-        print(history.diagnosis, file=sys.stderr)
+        complain(history.diagnosis or "")
         return WENT_WRONG
     if history.warning:
-        print(history.warning, file=sys.stderr)
+        complain(history.warning)
     reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
     told = f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
     print((told if history.steps else "no step was made") + (f", {history.stopped}" if history.stopped else ""))

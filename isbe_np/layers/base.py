@@ -134,8 +134,8 @@ class Layer:
     def __init__(self, name: str | None = None):
         if name is not None and not isinstance(name, str):
             kind, arguments = type(self).__name__, ", ".join(inspect.signature(type(self)).parameters)
-            raise TypeError(f"{kind} expects its name as text; got {name!r}. Its arguments are {kind}({arguments}). A layer reads "
-                            f"the number of its inputs from the layer before it.")
+            raise TypeError(f"{kind} expects its name as text; got {name!r}. Its arguments are {kind}({arguments}). A layer "
+                            f"reads the number of its inputs from the layer before it.")
         self.name = name
 
     def __call__(self, *nodes: Node) -> Node:

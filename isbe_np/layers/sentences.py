@@ -10,10 +10,11 @@ def refuse_no_shape(given, layers: tuple) -> None:
     some = list(given) if isinstance(given, (list, tuple)) else [given]
     if any(map(_is_layer, some)):
         named = ", ".join(f"{one.__name__}(...)" if isinstance(one, type) else repr(one) for one in (*some, *layers))
-        raise TypeError(f"Sequential expects the input's shape before its layers, without the batch; got {given!r} first. Write "
-                        f"Sequential((784,), {named}) for vectors of 784 numbers, or begin with (1, 28, 28) for images.")
+        raise TypeError(f"Sequential expects the input's shape before its layers, without the batch; got {given!r} first. "
+                        f"Write Sequential((784,), {named}) for vectors of 784 numbers, or begin with (1, 28, 28) for images.")
     if isinstance(given, Node):
-        raise TypeError(f"Sequential expects the input's shape, not a node; got {given!r}. Write Sequential({given.shape}, ...).")
+        raise TypeError(f"Sequential expects the input's shape, not a node; got {given!r}. Write "
+                        f"Sequential({given.shape}, ...).")
 
 
 def instead(given) -> str:
@@ -28,4 +29,4 @@ def instead(given) -> str:
 
 
 def _is_layer(given) -> bool:
-    return isinstance(given, Layer) or isinstance(given, type) and issubclass(given, Layer)
+    return isinstance(given, Layer) or (isinstance(given, type) and issubclass(given, Layer))

@@ -80,8 +80,8 @@ class AccuracyStudy:
         epochs, seeds = self.epochs or "the recipe's", ", ".join(map(str, self.seeds))
         lines = [f"Test accuracy on {self.data} after {epochs} epochs, seeds {seeds}: mean ± sd in %, and the mean of paired "
                  "differences ± its standard error",
-                 table(("network", "normalizer", "isbe", "against", "accuracy", "isbe less it, in points"), rows, left=2, keys=2,
-                       width=width)]
+                 table(("network", "normalizer", "isbe", "against", "accuracy", "isbe less it, in points"), rows, left=2,
+                       keys=2, width=width)]
         return page([*lines, *(f"{name} failed: {why}" for name, why in self.failed.items())], width)
 
 

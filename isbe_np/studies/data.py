@@ -99,7 +99,8 @@ class DataStudy:
             "in the trained network, by the largest gradient: the worst seed",
             table(header, rows, left=2, keys=3, width=width),
             f"A training step, {threads}: time by that of isbe, with 95 % intervals",
-            table(("data", "network", "batch", "isbe, ms", "fused / isbe", "jacobian / isbe"), steps, left=2, keys=2, width=width),
+            table(("data", "network", "batch", "isbe, ms", "fused / isbe", "jacobian / isbe"), steps, left=2, keys=2,
+                  width=width),
             "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in self.conclusions())], width)
 
     def conclusions(self) -> list[str]:

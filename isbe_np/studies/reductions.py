@@ -129,7 +129,8 @@ class Reductions:
         apart = [(name, f"{max(gaps):.1e}", "" if self.equal(name) else "more than rounding")
                  for name, gaps in self.apart.items()]
         parts.append(f"How far parameters are from those of mean at η after {COMPARED} epochs of {BATCHES} batches in float64: "
-                     "max |a − b| / max |b|, the largest of all seeds\n\n" + table(("trained by", "difference", ""), apart, width=width))
+                     "max |a − b| / max |b|, the largest of all seeds\n\n" + table(("trained by", "difference", ""), apart,
+                                                                      width=width))
         return page([*parts, "What this says\n\n" + "\n".join(f"- {said}" for said in self.conclusions())], width)
 
     def conclusions(self) -> list[str]:

@@ -33,7 +33,8 @@ def timing_text(study: TimingStudy, width: int = WIDEST) -> str:
                  "3. The head alone, both its halves; its share of a step by isbe; what it saves of one by fused\n\n"
                  + _head(study, width),
                  f"4. Up to {AMOUNT}: is it reached at some batch size? Control: the most it seems to save or lose. By the "
-                 "head: the most that its own times leave possible, the upper end of their intervals\n\n" + _claims(study, width),
+                 "head: the most that its own times leave possible, the upper end of their intervals\n\n"
+                 + _claims(study, width),
                  "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in conclusions(study))]
     return page([*said, *(f"{name} failed: {why}" for name, why in study.failed.items())], width)
 
