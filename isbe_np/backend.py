@@ -1,4 +1,4 @@
-"""Imports matplotlib, also where MPLBACKEND names a backend that is not installed, as a process that Jupyter started may find."""
+"""Imports matplotlib, also where MPLBACKEND names a backend that is not installed, as a child of a notebook may find it."""
 
 from __future__ import annotations
 

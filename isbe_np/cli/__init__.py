@@ -1,8 +1,8 @@
 """The command line: `isbe`, or `python -m isbe_np`. Every subcommand is a thin call into one module.
 
 Exit codes: 0 done; 1 the run itself went wrong (training diverged, a file failed its check); 2 unusable arguments or
-input; 130 interrupted with Ctrl-C, after what there was so far has been written; 141 nobody reads the output; 143 ended by SIGTERM, or with
-its terminal, once its checkpoint was saved. With ISBE_DEBUG=1 an error shows where it arose.
+input; 130 interrupted with Ctrl-C, after what there was so far has been written; 141 nobody reads the output any more; 143
+ended by SIGTERM, or with its terminal, once its checkpoint was saved. With ISBE_DEBUG=1 an error shows where it arose.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -61,7 +63,8 @@ def _scales(ax: Axes, batches: list[int]) -> None:
     if batches:
         ax.set_xscale("log", base=2)
         ax.set_xlim(batches[0] / 2, batches[-1] * 2)
-        ax.set_xticks(batches, [str(batch) for batch in batches], fontsize=8)
+        close = min((b / a for a, b in pairwise(batches)), default=4) < 4
+        ax.set_xticks(batches, [str(batch) for batch in batches], fontsize=8, rotation=90 if close else 0)
         ax.set_xticks([], minor=True)
     ax.set_yscale("symlog", linthresh=LINEAR, linscale=1.5)
     low, high = ax.get_ylim()
