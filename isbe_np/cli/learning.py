@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from isbe_np import datasets, executors
+from isbe_np import executors
 from isbe_np.checks import nearest
 from isbe_np.cli.options import (
     INTERRUPTED,
@@ -14,6 +14,7 @@ from isbe_np.cli.options import (
     add_data,
     add_json,
     count,
+    load_data,
     numbers,
     second_process,
     write_json,
@@ -24,6 +25,7 @@ from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES
 from isbe_np.kernels.threads import threads
 from isbe_np.networks import NETWORKS
 from isbe_np.terminal import columns
+from isbe_np.training.progress import Stages
 
 
 def add(commands) -> None:
@@ -81,7 +83,7 @@ def _compare(given) -> int:
     for route in given.routes:
         nearest("--routes", route, ROUTES)
     images = dict(zip(("train", "test"), given.images, strict=True))
-    data = datasets.load(given.data, given.data_dir, verify=not given.unverified, **images)
+    data = load_data(given, given.data, verify=not given.unverified, **images)
     with second_process() as executor:
         found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds,
                         executor=executor)
@@ -123,7 +125,9 @@ def _explain(given) -> int:
 def _normalizers(given):
     from isbe_np.report import normalizers_text
     from isbe_np.studies.normalizers import normalizers
-    found = normalizers(seed=given.seed)
+    with Stages("isbe study") as stages:
+        stages.begin("measuring every normalizer with every loss")
+        found = normalizers(seed=given.seed)
     return found, normalizers_text(found, columns())
 
 

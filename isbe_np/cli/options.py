@@ -10,6 +10,7 @@ from pathlib import Path
 
 from isbe_np import datasets, executors, files
 from isbe_np.checks import whole
+from isbe_np.training.progress import Stages
 
 DONE, WENT_WRONG, REFUSED, INTERRUPTED, PIPE, TERMINATED = 0, 1, 2, 130, 141, 143  # exit codes
 
@@ -78,6 +79,13 @@ def write_json(given, result: dict) -> None:
     if given.json is not None:
         files.write_json(given.json, result)
         print(f"Results are in {given.json}")
+
+
+def load_data(given, name: str, **options) -> datasets.Dataset:
+    """The data set called `name`; a terminal shows that it is being read or drawn."""
+    with Stages(f"isbe {given.command}") as stages:
+        stages.begin(f"reading {name}")
+        return datasets.load(name, given.data_dir, **options)
 
 
 def second_process() -> AbstractContextManager[Executor]:

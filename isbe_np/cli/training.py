@@ -6,9 +6,8 @@ import argparse
 import shlex
 from pathlib import Path
 
-from isbe_np import datasets
 from isbe_np.checks import nearest
-from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, write_json
+from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, load_data, write_json
 from isbe_np.cli.words import complain, say
 from isbe_np.environment import describe
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
@@ -57,7 +56,7 @@ def _train(given) -> int:
     nearest("--schedule", how["schedule"], tuple(SCHEDULES))
     head = Head(chosen["normalizer"], chosen["route"])
     optimizer = recipe.optimizer(how["learning_rate"], how["weight_decay"])
-    data = datasets.load(chosen["data"], given.data_dir, verify=not chosen["unverified"])
+    data = load_data(given, chosen["data"], verify=not chosen["unverified"])
     net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:])
     say(f"{name} on {data.source}\n{head}, {optimizer}, "
         + ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}")
