@@ -25,6 +25,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
+from isbe_np.kernels.cache import announce, announced, cache_folder, kept_kernels
 from isbe_np.tables import WIDEST
 from isbe_np.terminal import columns, make_readable
 
@@ -64,6 +65,9 @@ def run(script: Path, names: dict, arguments: list[str]) -> int:
     waits = not given.no_wait and all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
     make_readable()
     os.environ["MPLBACKEND"] = "agg"  # figures become files: no window, nor a notebook's backend, is needed
+    if not kept_kernels(cache_folder()):
+        announce()
+    announced()  # in a later cell the notice would stand in the middle of its table
     shown: list = []
     try:
         for number, cell in enumerate(cells(script.read_text(encoding="utf-8"))):

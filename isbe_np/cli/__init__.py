@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="isbe", description="Learn, test and time one idea: a classifier's softmax Jacobian times its\n"
+    parser = Parser(prog="isbe", description="Learn, test and time one idea: a classifier's softmax Jacobian times its "
                     "cross-entropy gradient is softmax(scores) - target.", epilog=examples("isbe"))
     parser.add_argument("--version", action="version", version=f"isbe {version_of('isbe_np')}",
                         help="show the version and exit")

@@ -11,14 +11,18 @@ from typing import Any, NoReturn
 
 from isbe_np.cli.examples import EXAMPLES
 from isbe_np.cli.words import complain
+from isbe_np.tables import wrapped
 from isbe_np.terminal import columns
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal, in which a new line in an option's help begins a line."""
+class Help(argparse.HelpFormatter):
+    """Help as wide as the terminal. A new line in a text begins a line, and an example, which is indented, stays in one."""
 
     def __init__(self, prog: str, **settings):
         super().__init__(prog, **{"max_help_position": 28, "width": columns(), **settings})
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(line if line.startswith("  ") else wrapped(line, width) for line in text.split("\n"))
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return [line for part in text.split("\n") for line in super(Help, self)._split_lines(part, width)]
