@@ -1,10 +1,10 @@
 """Examples in each command's help."""
 
 EXAMPLES = {
-    "isbe": ("isbe explain --scores 2,1,0.1 --target 0    every number from scores to error",
-             "isbe compare                                what the four routes compute and cost",
-             "isbe train --data digits --net lenet5       train a network",
-             "isbe COMMAND --help                         the options of a command"),
+    "isbe": ("isbe explain --scores 2,1,0.1 --target 0",
+             "isbe compare --out figures",
+             "isbe train --data digits --net lenet5",
+             "isbe COMMAND --help"),
     "compare": ("isbe compare --out figures",
                 "isbe compare --net n1 --routes jacobian isbe --epochs 1 --json compare.json",
                 "isbe compare --data mnist --images 60000 10000"),

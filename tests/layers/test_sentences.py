@@ -8,8 +8,8 @@ from isbe_np import Dense, Flatten, Input, ReLU, Sequential
 
 
 @pytest.mark.parametrize(("make", "words"), [
-    (lambda: Sequential(Dense(3), ReLU()), "Write Sequential((784,), Dense(3), ReLU()) for vectors of 784 numbers, or begin with "
-     "(1, 28, 28) for images."),
+    (lambda: Sequential(Dense(3), ReLU()), "Write Sequential((784,), Dense(3), ReLU()) for vectors of 784 numbers, or begin "
+     "with (1, 28, 28) for images."),
     (lambda: Sequential([Dense(3), ReLU()]), "Write Sequential((784,), Dense(3), ReLU())"),
     (lambda: Sequential(Dense, ReLU), "Write Sequential((784,), Dense(...), ReLU(...))"),
     (lambda: Sequential(Input((784,)), Dense(3)), "not a node; got <node of shape (784,), output of InputLayer((784,))>. Write "
@@ -22,7 +22,7 @@ from isbe_np import Dense, Flatten, Input, ReLU, Sequential
     (lambda: Dense(784, 10), "Dense expects the number of its outputs only; got 784 and 10. Write Dense(10): a layer reads"),
     (lambda: Dense(784, np.int64(10)), "Write Dense(10): "),
     (lambda: Dense(10, True), "Dense expects its name as text; got True. Its arguments are Dense(units, name)."),
-    (lambda: isbe.Conv2D(1, 32, 3, 1, 1), "Its arguments are Conv2D(filters, kernel, stride, padding, name). A layer reads the"),
+    (lambda: isbe.Conv2D(1, 32, 3, 1, 1), "Its arguments are Conv2D(filters, kernel, stride, padding, name). A layer "),
     (lambda: Flatten(1), "Flatten expects its name as text; got 1. Its arguments are Flatten(name)."),
 ])
 def test_what_to_write_instead(make, words):
