@@ -16,6 +16,7 @@ from isbe_np.studies.restore import restore
 from isbe_np.studies.saving import Saving, chance_of, claim
 from isbe_np.studies.steps import CONTESTANTS, CONTROL, PARTS, RIVALS, Timed
 from isbe_np.studies.timing import TimingStudy
+from isbe_np.studies.timing_text import timing_text
 from isbe_np.training import SGD
 
 
@@ -245,7 +246,7 @@ def test_a_study_can_be_told_and_made_again():
 def test_the_text_says_what_was_found():
     cells = [timed(fused=0.01, jacobian=0.2, one_pass=-0.05), timed(batch=64, jacobian=0.2),
              timed("n1", fused=0.04, jacobian=-0.2), timed("n2", fused=0.04, isbe_again=0.05)]
-    text = study(*cells).text()
+    text = timing_text(study(*cells), 400)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     nothing = "+0.0 [+0.0, +0.0]"
     assert f"n0 1 20 x 2 0.500 +20.0 [+20.0, +20.0]* {nothing} +1.0 [+1.0, +1.0]* {nothing} faster" in lines
