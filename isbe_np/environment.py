@@ -19,12 +19,12 @@ def describe(paths: bool = True) -> dict:
     """Versions, machine and settings as plain text and numbers, for printing and for JSON; `paths`: folders too."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
-        "isbe_np": _version("isbe_np"),
+        "isbe_np": version_of("isbe_np"),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "llvmlite": llvmlite.__version__,
-        "matplotlib": _version("matplotlib"),
+        "matplotlib": version_of("matplotlib"),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": llvmlite.binding.get_host_cpu_name(),
         "cores": os.cpu_count(),
@@ -38,7 +38,8 @@ def describe(paths: bool = True) -> dict:
     }
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """The version of an installed package, or that it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

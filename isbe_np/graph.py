@@ -20,6 +20,7 @@ import numpy as np
 from isbe_np.checks import FLOATS, float_array, is_room, whole
 from isbe_np.files import one_line
 from isbe_np.layers.base import Input, InputLayer, Layer, Node, Parameter, Weights, zeros
+from isbe_np.layers.sentences import instead, refuse_no_shape
 from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
 from isbe_np.sharing import Sharing
@@ -249,12 +250,13 @@ class Sequential(Graph):
     """Layers one after another: Sequential((784,), Dense(100), ReLU(), Dense(10), seed=0)."""
 
     def __init__(self, input_shape, *layers: Layer, seed: int = 0, dtype=np.float32, fuse: bool = True):
+        refuse_no_shape(input_shape, layers)
         node = first = Input(input_shape)
         if not layers:
             raise ValueError("Sequential expects at least one layer after the input's shape; got none.")
         for layer in layers:
             if not isinstance(layer, Layer):
-                raise TypeError(f"Sequential expects layers after the input's shape; got {layer!r}.")
+                raise TypeError(f"Sequential expects layers after the input's shape; got {layer!r}.{instead(layer)}")
             node = layer(node)
         super().__init__(first, node, seed=seed, dtype=dtype, fuse=fuse)
 

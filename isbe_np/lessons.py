@@ -18,7 +18,6 @@ import ast
 import itertools
 import os
 import re
-import shutil
 import sys
 import tempfile
 import textwrap
@@ -28,8 +27,10 @@ from typing import NamedTuple
 
 from isbe_np.files import write_figure
 from isbe_np.folders import user_path
+from isbe_np.kernels.cache import announce, announced, cache_folder, kept_kernels
+from isbe_np.tables import WIDEST
+from isbe_np.terminal import columns, make_readable
 
-WIDEST = 96  # columns: longer lines are hard to read
 SYMBOLS = {"sum": "Σ", "partial": "∂", "nabla": "∇", "odot": "⊙", "cdot": "·", "times": "×", "top": "ᵀ", "le": "≤", "ge": "≥",
            "ne": "≠", "approx": "≈", "infty": "∞", "to": "→", "in": "∈", "langle": "⟨", "rangle": "⟩", "delta": "δ", "eta": "η",
            "varepsilon": "ε", "lambda": "λ", "sigma": "σ", "tau": "τ", "Phi": "Φ", "quad": "   ", "left": "", "right": ""}
@@ -64,17 +65,18 @@ def run(script: Path, names: dict, arguments: list[str]) -> int:
     """Step through `script`, its code run with the global `names`, and return the exit code; see `step`."""
     given = _arguments(script, arguments)
     waits = not given.no_wait and all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without Greek letters shows "?" rather than stop
-    os.environ.setdefault("MPLBACKEND", "agg")  # figures become files, so that no windows are needed
+    make_readable()
+    os.environ["MPLBACKEND"] = "agg"  # figures become files: no window, nor a notebook's backend, is needed
+    if not kept_kernels(cache_folder()):
+        announce()
+    announced()  # in a later cell the notice would stand in the middle of its table
     shown: list = []
     try:
         for number, cell in enumerate(cells(script.read_text(encoding="utf-8"))):
             if number and waits and not _enter("the solutions" if re.match(SOLUTIONS, cell.text, re.MULTILINE) else "next"):
                 return 0
             if cell.text:
-                print(("\n" if number else "") + plain(cell.text, min(WIDEST, shutil.get_terminal_size().columns)) + "\n")
+                print(("\n" if number else "") + plain(cell.text, columns()) + "\n")
             # Empty lines before the code let a traceback name the script's own lines.
             exec(compile("\n" * (cell.line - 1) + cell.code, str(script), "exec", dont_inherit=True), names)
             _save_figures(names, shown, given.out / script.stem)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 from dataclasses import dataclass
 
@@ -15,17 +14,21 @@ from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Comparison
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 from isbe_np.studies.normalizers import Cell, NormalizerStudy
-from isbe_np.tables import table
+from isbe_np.tables import WIDEST, page, table, wrapped
 
 # g = ∂loss/∂y, where a few characters hold it
 GRADIENTS = {"cross_entropy": "-t / y", "binary_cross_entropy": "(1-t)/(1-y)-t/y", "squared": "y - t"}
 
 
-def environment_text(environment: dict) -> str:
-    """One setting a line; both its name and its value may come out of somebody's file."""
+def environment_text(environment: dict, width: int = WIDEST) -> str:
+    """One setting a line; a value that is too long for `width` goes on under its beginning.
+
+    Both its name and its value may come out of somebody's file.
+    """
     lines = {one_line(name): one_line(str(value)) for name, value in environment.items()}
-    width = max(map(len, lines), default=0)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
+    names = max(map(len, lines), default=0)
+    return "\n".join(textwrap.fill(value, width, initial_indent=f"{name:<{names}}  ", subsequent_indent=" " * (names + 2),
+                                   break_on_hyphens=False, break_long_words=False) for name, value in lines.items())
 
 
 def settings_line(environment: dict) -> str:
@@ -36,7 +39,7 @@ def settings_line(environment: dict) -> str:
             f"Python {e['python']}, NumPy {e['numpy']}, Numba {e['numba']}; BLAS {e['blas']}")
 
 
-def agreement_table(agreements: list[Agreement]) -> str:
+def agreement_table(agreements: list[Agreement], width: int = WIDEST) -> str:
     """A row for each network and pair of routes, float32 beside float64."""
     rows: dict[tuple[str, str], dict[str, Agreement]] = {}
     for a in agreements:
@@ -44,24 +47,24 @@ def agreement_table(agreements: list[Agreement]) -> str:
     lines = [(network, pair, *(text for dtype in TOLERANCE for text in _gaps(row[dtype])))
              for (network, pair), row in rows.items()]
     header = ("network", "routes", *(text for dtype in TOLERANCE for text in (f"{dtype} head", "gradients")))
-    return table(header, lines, left=2)
+    return table(header, lines, left=2, keys=2, width=width)
 
 
 def _gaps(a: Agreement) -> tuple[str, str]:
     return f"{a.head:.1e}", f"{a.gradient:.1e}" + ("" if a.within else " !")
 
 
-def head_table(heads: list[HeadCosts]) -> str:
+def head_table(heads: list[HeadCosts], width: int = WIDEST) -> str:
     """A row for each number of classes and route."""
     rows = [(f"{head.batch} x {head.classes:,}", cost.route, f"{cost.seconds * 1e6:,.1f}", *_ratio(cost),
              _bytes(cost.memory)) for head in heads for cost in head.costs]
-    return table(("scores", "route", "median µs", "x isbe", "95 % interval", "peak memory"), rows, left=2)
+    return table(("scores", "route", "median µs", "x isbe", "95 % interval", "peak memory"), rows, left=2, keys=2, width=width)
 
 
-def step_table(steps: StepCosts) -> str:
+def step_table(steps: StepCosts, width: int = WIDEST) -> str:
     """A row for each route."""
     rows = [(steps.network, cost.route, f"{cost.seconds * 1e3:.2f}", *_ratio(cost)) for cost in steps.costs]
-    return table(("network", "route", "median ms", "x isbe", "95 % interval"), rows, left=2)
+    return table(("network", "route", "median ms", "x isbe", "95 % interval"), rows, left=2, keys=2, width=width)
 
 
 def _ratio(cost: Cost) -> tuple[str, str]:
@@ -80,7 +83,7 @@ def _bytes(count: float | None) -> str:
     return f"{count:.3g} GB"
 
 
-def comparison_text(found: Comparison) -> str:
+def comparison_text(found: Comparison, width: int = WIDEST) -> str:
     """The whole comparison: four tables and what they mean."""
     one, two = found.twins[0], found.twins[-1]
     epochs = [(k + 1, *(f"{twin.history.accuracy[k]:.2%}" for twin in (one, two)),
@@ -91,19 +94,20 @@ def comparison_text(found: Comparison) -> str:
     parts = [
         f"{found.data}, seed {found.seed}\n{settings_line(found.environment)}",
         "1. Do the routes agree?  largest |a - b| / largest |b|, of the head's error and of any parameter's gradient"
-        "\n\n" + agreement_table(found.agreements),
-        "2. What does the head cost?  softmax forward and backward, float32\n\n" + head_table(found.heads),
+        "\n\n" + agreement_table(found.agreements, width),
+        "2. What does the head cost?  softmax forward and backward, float32\n\n" + head_table(found.heads, width),
         f"3. What does a training step cost?  batch {found.steps.batch}, float32, everything included\n\n"
-        + step_table(found.steps),
+        + step_table(found.steps, width),
         "4. Do two of them train alike?  same seed, same batches\n\n"
-        + table(("epoch", *(f"{n} accuracy" for n in names), *(f"{n} gradient norm" for n in names)), epochs, left=0),
+        + table(("epoch", *(f"{n} accuracy" for n in names), *(f"{n} gradient norm" for n in names)), epochs, left=0,
+                width=width),
         "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in found.conclusions()),
         f"{measured:.1f} s measured, of which {found.compiling:.1f} s compiling kernels (in none of the times above).",
     ]
-    return "\n\n".join(parts)
+    return page(parts, width)
 
 
-def normalizers_text(found: NormalizerStudy) -> str:
+def normalizers_text(found: NormalizerStudy, width: int = WIDEST) -> str:
     """Two tables, every kind of refusal once, and what they mean."""
     losses = tuple(dict.fromkeys(cell.loss for cell in found.cells))
     cells = [(p.normalizer, *(_verdict(found.cell(p.normalizer, loss)) for loss in losses)) for p in found.properties]
@@ -112,14 +116,15 @@ def normalizers_text(found: NormalizerStudy) -> str:
              "yes" if p.suits else "NO") for p in found.properties]
     refusals = {"".join(cell.sentence.split("'")[::2]): cell.sentence  # alike but for the names in quotes
                 for cell in reversed(found.cells) if cell.sentence}
-    return "\n\n".join([
+    return page([
         f"1. Is ISBE's error the gradient of the loss?  {found.batch} x {found.classes} scores, seed {found.seed}: largest "
-        "|gradient - error| / largest |error|\n\n" + table(("normalizer", *losses), cells, left=1 + len(losses)),
+        "|gradient - error| / largest |error|\n\n" + table(("normalizer", *losses), cells, left=1 + len(losses), width=width),
         "x: |gradient| / |error|, both in the 2-norm.  *: by central differences of the loss, as there is no chain rule.",
         "Refused, in the head's words:\n" + "\n".join(f"- {sentence}" for sentence in reversed(refusals.values())),
         "2. What is each normalizer's map like?  measured, J by central differences\n\n"
-        + table(("normalizer", "monotone", "range", "Lipschitz", "known", "|J - Jt|", "least eigenvalue", "suits"), maps),
-        "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in found.conclusions())])
+        + table(("normalizer", "monotone", "range", "Lipschitz", "known", "|J - Jt|", "least eigenvalue", "suits"), maps,
+                  width=width),
+        "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in found.conclusions())], width)
 
 
 def _verdict(cell: Cell) -> str:
@@ -184,14 +189,9 @@ def explanation_text(found: Explanation, width: int = 80) -> str:
         for group in groups:
             lines += [("",) * (3 + len(classes))] * bool(lines)
             lines += [(row.part, row.shape, row.what, *(number(row.numbers[j]) for j in classes)) for row in group]
-        parts.append(table(("", "shape", "", *(f"class {j}" for j in classes)), lines, left=3))
-    return "\n\n".join([*parts, "\n".join(wrapped(f"- {sentence}", min(width, 100)) for sentence in found.sentences)])
-
-
-def wrapped(sentence: str, width: int) -> str:
-    """A sentence in lines of at most so many characters, those after the first two further in; no y - t is torn apart."""
-    whole = re.sub(r"(?<=\w) ([-=]) (?=\w)", "\xa0\\1\xa0", sentence)
-    return textwrap.fill(whole, width, subsequent_indent="  ", break_on_hyphens=False).replace("\xa0", " ")
+        parts.append(table(("", "shape", "", *(f"class {j}" for j in classes)), lines, left=3, keys=3, width=width))
+    said = (wrapped(f"- {sentence}", min(width, WIDEST)) for sentence in found.sentences)
+    return "\n\n".join([wrapped(parts[0], width), *parts[1:], "\n".join(said)])
 
 
 def number(value: float) -> str:

@@ -73,6 +73,7 @@ def warm_up(nets: tuple[str, ...] = tuple(NETWORKS), dtypes: tuple[str, ...] = D
         for future in later:
             future.add_done_callback(lambda _: bar.update())
         for run, *given in here if later else here + there:
+            bar.set_postfix_str(" ".join((run.__name__.removeprefix("warm_"), *given)))
             run(*given)
             bar.update()
         for future in later:

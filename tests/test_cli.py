@@ -251,7 +251,7 @@ def test_a_terminal_without_greek_letters_loses_no_results(small, monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     assert cli.main(COMPARE) == 0
     sys.stdout.seek(0)
-    assert "median ?s" in sys.stdout.read()
+    assert "median us" in sys.stdout.read()
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
@@ -426,10 +426,10 @@ def test_a_mistake_is_one_sentence_in_a_process_too():
                            "'lenet'. Did you mean 'lenet5'?\n")
 
 
-def test_no_command_is_an_error_of_usage():
+def test_no_command_shows_the_help_and_is_an_error_of_usage():
     done = run()
-    assert done.returncode == 2
-    assert done.stderr == "isbe: the following arguments are required: COMMAND. See isbe --help.\n"
+    assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
+    assert done.stderr.startswith("usage: isbe ") and "isbe explain --scores 2,1,0.1 --target 0" in done.stderr
 
 
 def test_importing_the_package_draws_in_no_plotting_and_no_downloader():

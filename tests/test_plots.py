@@ -1,12 +1,15 @@
 """Figures hold what the results hold, every axis says what it shows, and pyplot stays out of it."""
 
 import io
+import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
@@ -16,12 +19,22 @@ from isbe_np.explain import explain
 from isbe_np.heads import ROUTES
 from isbe_np.plots.networks import BOX
 from isbe_np.report import explanation_rows
+from isbe_np.studies.accuracy import AccuracyStudy
 from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Twin
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
+from isbe_np.studies.data import DataStudy
+from isbe_np.studies.failures import Failures
 from isbe_np.studies.measure import Ratio
+from isbe_np.studies.reductions import Reductions
+from isbe_np.studies.restore import restore
+from isbe_np.studies.scaling import ScalingStudy
+from isbe_np.studies.timing import TimingStudy
 from isbe_np.training import History
 
+CODE = Path(__file__).parents[1]
+STUDIES = {"accuracy_mnist": AccuracyStudy, "data_cifar10": DataStudy, "timing": TimingStudy, "scaling": ScalingStudy,
+           "reductions": Reductions, "failures": Failures}
 PAIRS = [(a, b) for k, a in enumerate(ROUTES) for b in ROUTES[k + 1:]]
 
 
@@ -123,6 +136,47 @@ def test_agreements_are_points_beside_their_bound():
 def test_routes_that_differ_are_not_said_to_agree():
     assert "same gradient, to rounding" in plots.agreement_figure(agreements()).get_suptitle()
     assert "NOT" in plots.agreement_figure(agreements(gap=1e-3)).get_suptitle()
+
+
+def stored(name):
+    """The figure of a stored result of the study."""
+    found = restore(STUDIES[name], json.loads((CODE / "scripts" / "study" / f"{name}.json").read_text(encoding="utf-8")))
+    return getattr(plots, f"{name.split('_')[0]}_figure")(found)
+
+
+def labels_on_another(figure):
+    """Pairs of tick labels of one axis whose frames overlap, as they are drawn."""
+    FigureCanvasAgg(figure).draw()
+    found = []
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        texts = [text for minor in (False, True) for text in axis.get_ticklabels(minor=minor)
+                 if text.get_text() and text.get_visible()]
+        frames = [(text.get_text(), text.get_window_extent()) for text in texts]
+        found += [(a, b) for k, (a, one) in enumerate(frames) for b, other in frames[:k] if one.overlaps(other)]
+    return found
+
+
+@pytest.mark.parametrize("make", [
+    *FIGURES.values(), *(partial(stored, name) for name in STUDIES),
+    *(partial(lambda gap: plots.agreement_figure(agreements(gap=gap)), gap) for gap in (2e-7, 1e-6, 1.5e-6, 5e-13, 1e-3, 1e3)),
+    lambda: plots.routes_figure(explain([0.3, 0.2, 0.1], 0)),
+], ids=str)
+def test_no_tick_s_label_is_printed_on_another(make):
+    assert labels_on_another(make()) == []
+
+
+def test_the_pairs_of_routes_stand_in_the_order_of_the_table():
+    left, right = plots.agreement_figure(agreements()).axes
+    assert left.get_ylim() == right.get_ylim() == (5.5, -0.5)  # the first at the top
+    assert [label.get_text() for label in left.get_yticklabels()] == [f"{a} / {b}" for a, b in PAIRS]
+
+
+@pytest.mark.parametrize("name", ["agreement", "cost"])
+def test_a_legend_does_not_lie_on_the_data(name):
+    figure = FIGURES[name]()
+    FigureCanvasAgg(figure).draw()
+    assert not [ax for ax in figure.axes if ax.get_legend()]
+    assert not any(figure.legends[0].get_window_extent().overlaps(ax.get_window_extent()) for ax in figure.axes)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9])

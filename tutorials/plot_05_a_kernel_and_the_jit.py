@@ -89,7 +89,7 @@ for k, (low, mid, high) in enumerate(spread.values()):
     axes.errorbar(mid, k, xerr=[[mid - low], [high - mid]], fmt="sDo"[k], color=("#D55E00", "#0072B2", "#009E73")[k], capsize=4)
     axes.text(mid, k - 0.15, f"{mid:.3g} ns", ha="center", va="bottom")
 axes.set(xscale="log", yticks=range(3), yticklabels=list(spread), xlabel="ns per number (median and middle half of the rounds)",
-         xlim=(0.05, 1000), ylim=(2.5, -0.7), title=f"Σ y g over {y.size:,} numbers, float64, one thread")
+         xlim=(0.05, 10000), ylim=(2.5, -0.7), title=f"Σ y g over {y.size:,} numbers, float64, one thread")
 axes.grid(axis="x", alpha=0.3)
 
 # %%

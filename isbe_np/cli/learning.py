@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 
-from isbe_np import datasets, executors
+from isbe_np import executors
 from isbe_np.checks import nearest
 from isbe_np.cli.options import (
     INTERRUPTED,
@@ -16,15 +14,19 @@ from isbe_np.cli.options import (
     add_json,
     count,
     folder_path,
+    load_data,
     numbers,
     second_process,
     write_json,
 )
+from isbe_np.cli.words import complain
 from isbe_np.environment import describe
 from isbe_np.files import write_figure
 from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES
 from isbe_np.kernels.threads import threads
 from isbe_np.networks import NETWORKS
+from isbe_np.terminal import columns
+from isbe_np.training.progress import Stages
 
 
 def add(commands) -> None:
@@ -36,7 +38,7 @@ def add(commands) -> None:
     compare.add_argument("--routes", nargs=2, default=["isbe", "fused"], metavar="ROUTE",
                          help=f"the two to train by, of {', '.join(ROUTES)} (isbe fused)")
     compare.add_argument("--epochs", type=count, default=2, help="of each training (%(default)s)")
-    compare.add_argument("--batch-size", type=count, default=128, help="(%(default)s)")
+    compare.add_argument("--batch-size", type=count, default=128, help="of each training and timed step (%(default)s)")
     compare.add_argument("--images", type=count, nargs=2, default=[10000, 2000], metavar=("TRAIN", "TEST"),
                          help="how many images to train and to test on (10000 2000)")
     compare.add_argument("--rounds", type=count, default=40, help="timed rounds of a training step (%(default)s)")
@@ -59,7 +61,7 @@ def add(commands) -> None:
     add_json(explainer, _explain)
 
     study = commands.add_parser("study", help="answer one question by measuring")
-    study.add_argument("name", metavar="NAME", help="; ".join(f"{name}: {what}" for name, (what, *_) in STUDIES.items()))
+    study.add_argument("name", metavar="NAME", help="\n".join(f"{name}: {what}" for name, (what, *_) in STUDIES.items()))
     add_data(study, None)
     study.add_argument("--nets", nargs="+", metavar="NET", help=f"networks, of {', '.join(NETWORKS)} (the study's own)")
     study.add_argument("--normalizers", nargs="+", metavar="NAME", help="of those of the study (all)")
@@ -83,12 +85,12 @@ def _compare(given) -> int:
     for route in given.routes:
         nearest("--routes", route, ROUTES)
     images = dict(zip(("train", "test"), given.images, strict=True))
-    data = datasets.load(given.data, given.data_dir, verify=not given.unverified, **images)
+    data = load_data(given, given.data, verify=not given.unverified, **images)
     with second_process() as executor:
         found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds,
                         executor=executor)
     write_json(given, found.as_dict())
-    print(comparison_text(found))
+    print(comparison_text(found, columns()))
     if given.out is not None:
         from isbe_np import plots
         for name, figure in (("agreement", plots.agreement_figure(found.agreements)),
@@ -100,7 +102,7 @@ def _compare(given) -> int:
         return INTERRUPTED
     for twin in found.twins:
         if told := twin.history.diagnosis or twin.history.warning:
-            print(f"isbe compare: by route {twin.route}: {told}", file=sys.stderr)
+            complain(f"isbe compare: by route {twin.route}: {told}")
     return 0 if all(a.within for a in found.agreements) and not any(t.history.stopped for t in found.twins) else 1
 
 
@@ -114,7 +116,7 @@ def _explain(given) -> int:
                     dilation=dilation[0] if len(dilation) == 1 else dilation or None, smoothing=given.smoothing,
                     dtype=given.dtype)
     write_json(given, {"environment": describe(), **found.as_dict()})
-    print(explanation_text(found, shutil.get_terminal_size().columns))
+    print(explanation_text(found, columns(200)))
     if given.out is not None:
         from isbe_np.plots import explanation_figure
         write_figure(given.out / "explain.png", explanation_figure(found))
@@ -125,8 +127,10 @@ def _explain(given) -> int:
 def _normalizers(given):
     from isbe_np.report import normalizers_text
     from isbe_np.studies.normalizers import normalizers
-    found = normalizers(seed=given.seed)
-    return found, normalizers_text(found)
+    with Stages("isbe study") as stages:
+        stages.begin("measuring every normalizer with every loss")
+        found = normalizers(seed=given.seed)
+    return found, normalizers_text(found, columns())
 
 
 def _accuracy(given):
@@ -136,39 +140,40 @@ def _accuracy(given):
         nearest("--nets", net, tuple(NETWORKS))
     found = accuracy(given.data or "digits", nets, normalizers=tuple(given.normalizers or RIVAL),
                      verify=not given.unverified, threads=given.threads or 1, **_trainings(given), **_cells(given))
-    return found, found.text()
+    return found, found.text(columns())
 
 
 def _timing(given):
     from isbe_np.studies.timing import BATCHES, NETS, timing
+    from isbe_np.studies.timing_text import timing_text
     found = timing(given.nets or NETS, given.batches or BATCHES, seed=given.seed, threads=given.threads or threads(),
                    **_cells(given))
-    return found, found.text()
+    return found, timing_text(found, columns())
 
 
 def _data(given):
     from isbe_np.studies.data import data
     found = data(given.data and [given.data], images=given.images and (*given.images, None), verify=not given.unverified,
                  threads=given.threads or 1, **_trainings(given), **_cells(given))
-    return found, found.text()
+    return found, found.text(columns())
 
 
 def _scaling(given):
     from isbe_np.studies.scaling import scaling
     found = scaling(seed=given.seed, threads=given.threads or 1, **_cells(given))
-    return found, found.text()
+    return found, found.text(columns())
 
 
 def _reductions(given):
     from isbe_np.studies.reductions import reductions
     found = reductions(given.data or "digits", **_trainings(given), **_cells(given))
-    return found, found.text()
+    return found, found.text(columns())
 
 
 def _failures(given):
     from isbe_np.studies.failures import failures
     found = failures(given.data or "digits", **_trainings(given), **_cells(given))
-    return found, found.text()
+    return found, found.text(columns())
 
 
 def _trainings(given) -> dict:

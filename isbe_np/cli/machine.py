@@ -5,9 +5,11 @@ from __future__ import annotations
 from isbe_np import datasets
 from isbe_np.checks import nearest
 from isbe_np.cli.options import add_json, count, file_path, folder_path, second_process, write_json
+from isbe_np.cli.words import say
 from isbe_np.environment import describe
 from isbe_np.kernels.cache import cache_state
 from isbe_np.networks import NETWORKS
+from isbe_np.terminal import columns
 from isbe_np.training.recipes import RECIPES
 
 # The parts of `Memory`, as `isbe info --net` explains them.
@@ -51,7 +53,8 @@ def _data(given) -> int:
         if given.name is not None:
             raise ValueError(f"list shows every data set and takes no name; got {given.name!r}. Leave it out.")
         rows = datasets.available(given.data_dir)
-        print(table(("name", "what", "where"), [(r.name, r.description, r.found or "not here") for r in rows], left=3))
+        print(table(("name", "what", "where"), [(r.name, r.description, r.found or "not here") for r in rows], left=3,
+                    width=columns()))
         write_json(given, {r.name: {"description": r.description, "found": r.found} for r in rows})
         return 0
     if given.name is None:
@@ -61,8 +64,8 @@ def _data(given) -> int:
         for path in datasets.fetch(given.name, given.data_dir):
             print(path)
     reports = datasets.verify(given.name, given.data_dir)
-    print("\n".join(report.sentence for report in reports)
-          or f"{given.name} needs no files: it is drawn when asked for.")
+    say("\n".join(report.sentence for report in reports)
+        or f"{given.name} needs no files: it is drawn when asked for.")
     write_json(given, {str(r.path): {"ok": r.ok, "expected": r.expected, "got": r.got} for r in reports})
     return 0 if all(report.ok for report in reports) else 1
 
@@ -75,7 +78,7 @@ def _warmup(given) -> int:
     with second_process() as executor:
         done = warm_up(tuple(given.nets), DTYPES if given.dtype == "both" else (given.dtype,), executor=executor)
     write_json(given, vars(done))
-    print(done.sentence())
+    say(done.sentence())
     return 0
 
 
@@ -90,7 +93,7 @@ def _info(given) -> int:
     if given.batch is not None:
         raise ValueError(f"--batch is for the memory of a network, and there is no --net; got {given.batch}. Add --net, "
                          f"one of {', '.join(NETWORKS)}.")
-    print(environment_text(describe()))
+    print(environment_text(describe(), columns()))
     write_json(given, describe())
     return 0
 
@@ -104,7 +107,7 @@ def _network_info(given) -> int:
     bytes_of = {**vars(memory), "total": memory.total}
     print(f"{net.summary()}\n\nMemory of a training step, batch of {batch:,}\n")
     print(table(("part", "what for", "MB"), [(part, PARTS.get(part, ""), f"{count / 1e6:,.2f}")
-                                             for part, count in bytes_of.items()], left=2))
+                                             for part, count in bytes_of.items()], left=2, width=columns()))
     write_json(given, {"environment": describe(), "network": given.net, "batch_size": batch, "memory": bytes_of})
     return 0
 
@@ -124,7 +127,8 @@ def _checkpoint_info(given) -> int:
     if history is not None:
         told |= {"epochs": len(history.accuracy), "steps": history.steps}
         told |= {"accuracy": f"{history.accuracy[-1]:.2%}"} if history.accuracy else {}
-    print(f"{found.net.summary()}\n\n{environment_text(told)}\n\nSaved with\n{environment_text(found.environment)}")
+    print(f"{found.net.summary()}\n\n{environment_text(told, columns())}\n\nSaved with\n"
+          f"{environment_text(found.environment, columns())}")
     write_json(given, {**told, "environment": found.environment})
     return 0
 
@@ -135,10 +139,10 @@ def _cache(given) -> int:
     found = kept() if given.action == "info" else clear()
     kinds = {"this_version": found.this_version, "other_versions": found.other_versions, "half_written": found.half_written}
     if given.action == "info":
-        print(f"Compiled kernels: {cache_state()}\n")
+        say(f"Compiled kernels: {cache_state()}\n")
         print(table(("", "files", "MB"), [(kind.replace("_", " "), files.files, f"{files.bytes / 1e6:.1f}")
                                           for kind, files in kinds.items()]))
     else:
-        print(found.sentence())
+        say(found.sentence())
     write_json(given, {"folder": found.folder and str(found.folder), **{kind: vars(files) for kind, files in kinds.items()}})
     return 0

@@ -11,8 +11,9 @@ from pathlib import Path
 from isbe_np import datasets, executors, files
 from isbe_np.checks import whole
 from isbe_np.folders import user_path
+from isbe_np.training.progress import Stages
 
-DONE, WENT_WRONG, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
+DONE, WENT_WRONG, REFUSED, INTERRUPTED, PIPE, TERMINATED = 0, 1, 2, 130, 141, 143  # exit codes
 
 
 def count(text: str) -> int:
@@ -55,7 +56,8 @@ def _path(text: str, kind: str) -> Path:
 
 def add_data(parser, default: str | None) -> None:
     """Options that choose a data set."""
-    parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} ({default or 'the study’s own'})")
+    own = default or "the study's own"
+    parser.add_argument("--data", default=default, help=f"{', '.join(datasets.NAMES)} ({own})")
     parser.add_argument("--data-dir", type=folder_path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
     parser.add_argument("--unverified", action="store_true", help="take files that are not the official ones, such as a "
                                                                   "re-encoding, if their format is right")
@@ -102,6 +104,13 @@ def write_json(given, result: dict) -> None:
     if given.json is not None:
         files.write_json(given.json, result)
         print(f"Results are in {given.json}")
+
+
+def load_data(given, name: str, **options) -> datasets.Dataset:
+    """The data set called `name`; a terminal shows that it is being read or drawn."""
+    with Stages(f"isbe {given.command}") as stages:
+        stages.begin(f"reading {name}")
+        return datasets.load(name, given.data_dir, **options)
 
 
 def second_process() -> AbstractContextManager[Executor]:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 
-from isbe_np import datasets
 from isbe_np.checks import nearest
-from isbe_np.cli.options import INTERRUPTED, TERMINATED, WENT_WRONG, add_data, add_json, count, folder_path, write_json
+from isbe_np.cli.options import (
+    INTERRUPTED,
+    TERMINATED,
+    WENT_WRONG,
+    add_data,
+    add_json,
+    count,
+    folder_path,
+    load_data,
+    write_json,
+)
+from isbe_np.cli.words import complain, say
 from isbe_np.environment import describe
 from isbe_np.files import Misfit, one_line
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
@@ -31,11 +40,11 @@ def add(commands) -> None:
     trainer.add_argument("--net", help=f"{', '.join(NETWORKS)} (lenet5)")
     trainer.add_argument("--normalizer", help=f"{', '.join(NORMALIZERS)} (softmax)")
     trainer.add_argument("--route", help=f"{', '.join(ROUTES)} (isbe)")
-    trainer.add_argument("--epochs", type=count)
-    trainer.add_argument("--batch-size", type=count)
-    trainer.add_argument("--learning-rate", type=float, help="the schedule's peak")
-    trainer.add_argument("--weight-decay", type=float)
-    trainer.add_argument("--schedule", help=", ".join(SCHEDULES))
+    trainer.add_argument("--epochs", type=count, help="passes over the training images (the recipe's)")
+    trainer.add_argument("--batch-size", type=count, help="images in a step (the recipe's)")
+    trainer.add_argument("--learning-rate", type=float, help="the schedule's peak (the recipe's)")
+    trainer.add_argument("--weight-decay", type=float, help="share of the weights that a step takes away (the recipe's)")
+    trainer.add_argument("--schedule", help=f"{', '.join(SCHEDULES)} (the recipe's)")
     trainer.add_argument("--augment", action=argparse.BooleanOptionalAction, help="change the training images in each epoch")
     trainer.add_argument("--drop-last", action="store_true", help="leave out an epoch's last batch if it is smaller")
     trainer.add_argument("--loss", action="store_true", help="also compute the loss, which route isbe does not need")
@@ -60,10 +69,10 @@ def _train(given) -> int:
     nearest("--schedule", how["schedule"], tuple(SCHEDULES))
     head = Head(chosen["normalizer"], chosen["route"])
     optimizer = recipe.optimizer(how["learning_rate"], how["weight_decay"])
-    data = datasets.load(chosen["data"], given.data_dir, verify=not chosen["unverified"])
+    data = load_data(given, chosen["data"], verify=not chosen["unverified"])
     net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:])
-    print(f"{name} on {data.source}\n{head}, {optimizer}, "
-          + one_line(", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}"))
+    say(f"{name} on {data.source}\n{head}, {optimizer}, "
+        + one_line(", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}"))
     if before is not None and before.training is not None:
         print(f"going on at epoch {before.training['epoch'] + 1}, batch {before.training['batch'] + 1}")
     history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],
@@ -73,10 +82,10 @@ def _train(given) -> int:
     write_json(given, {"environment": describe(), "network": name, "data": data.source, "head": repr(head), "seed": seed, **how,
                        "history": history.as_dict()})
     if history.stopped == "diverged":
-        print(history.diagnosis, file=sys.stderr)
+        complain(history.diagnosis or "")
         return WENT_WRONG
     if history.warning:
-        print(history.warning, file=sys.stderr)
+        complain(history.warning)
     reached = f"test accuracy {history.accuracy[-1]:.2%}" if history.accuracy else "no epoch finished"
     told = f"{reached}, {history.steps} steps, {sum(history.seconds):.1f} s in training"
     print((told if history.steps else "no step was made") + (f", {history.stopped}" if history.stopped else ""))

@@ -8,6 +8,8 @@ the layer reads and writes, laid out before the first batch arrives.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -131,7 +133,9 @@ class Layer:
 
     def __init__(self, name: str | None = None):
         if name is not None and not isinstance(name, str):
-            raise TypeError(f"{type(self).__name__} expects its name as text; got {name!r}.")
+            kind, arguments = type(self).__name__, ", ".join(inspect.signature(type(self)).parameters)
+            raise TypeError(f"{kind} expects its name as text; got {name!r}. Its arguments are {kind}({arguments}). A layer "
+                            f"reads the number of its inputs from the layer before it.")
         self.name = name
 
     def __call__(self, *nodes: Node) -> Node:
@@ -210,9 +214,10 @@ class InputLayer(Layer):
 
 def Input(shape, name: str | None = None) -> Node:
     """The node where a batch enters a graph; `shape` leaves the batch out: (1, 28, 28) for images, (784,) for vectors."""
-    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape) if isinstance(shape, Iterable) else ()
     if not sizes or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
-        raise ValueError(f"Input expects a shape of whole numbers of at least 1, without the batch, such as "
-                         f"(1, 28, 28); got {shape!r}.")
+        kind = ValueError if isinstance(shape, (int, Iterable)) else TypeError
+        raise kind(f"Input expects a shape of whole numbers of at least 1, without the batch, such as "
+                   f"(1, 28, 28); got {shape!r}.")
     sizes = tuple(int(n) for n in sizes)
     return Node(InputLayer(sizes, name), (), sizes)

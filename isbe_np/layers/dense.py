@@ -33,6 +33,10 @@ class Dense(Layer):
     batch_last = False
 
     def __init__(self, units: int, name: str | None = None):
+        if isinstance(name, (int, float, np.number)) and not isinstance(name, bool):
+            raise TypeError(f"Dense expects its name as text; got {name!r}. Where {units!r} is the number of inputs, write "
+                            f"Dense({name:g}): a layer reads the number of its inputs from the layer before it, and the first "
+                            f"one from the shape that Input or Sequential has.")
         super().__init__(name)
         self.units = whole("Dense(units)", units)
 

@@ -3,6 +3,7 @@
 `studies` draws what the studies measured, `example` one example's numbers, `networks` what a network is and holds.
 """
 
+from isbe_np import backend  # noqa: F401  comes before all that imports matplotlib
 from isbe_np.plots.accuracy import accuracy_figure, curves_figure
 from isbe_np.plots.data import data_figure
 from isbe_np.plots.example import collapse_figure, explanation_figure, jacobian_figure, range_figure, routes_figure

@@ -13,7 +13,7 @@ from isbe_np.studies.data import OTHERS, DataStudy
 def data_figure(study: DataStudy) -> Figure:
     """By data set, against the number of training images: accuracy, and below how far routes are apart in what was trained."""
     names = list(dict.fromkeys(row.data for row in study.rows))
-    figure = Figure(figsize=(1.5 + 5 * len(names), 7.5), layout="constrained")
+    figure = Figure(figsize=(1.5 + 5 * len(names), 8), layout="constrained")
     for (above, below), name in zip(figure.subplots(2, len(names), squeeze=False, sharex="col").T, names, strict=True):
         rows = [row for row in study.rows if row.data == name]
         places = range(len(rows))
@@ -29,11 +29,12 @@ def data_figure(study: DataStudy) -> Figure:
             below.plot(places, [gap if np.isfinite(gap) else np.nan for gap in worst], marker, color=colour, ls="-", lw=1, ms=6,
                        label=f"{route} and isbe")
         below.axhline(TOLERANCE["float32"], color="black", ls="--", lw=1, label="limit for networks at their start")
-        above.set(title=f"{name}, {rows[0].network}", ylabel="test accuracy, %; lines: means")
-        below.set(yscale="log", ylabel="largest difference of gradients / largest gradient", xlabel="training images")
+        above.set(ylabel="test accuracy, %; lines: means")
+        above.set_title(f"{name}, {rows[0].network}", pad=24)
+        below.set(yscale="log", ylabel="largest difference of gradients\n/ largest gradient", xlabel="training images")
         below.set_xticks(places, ["all" if row.images is None else f"{row.images:,}" for row in rows])
         for ax in (above, below):
             ax.grid(alpha=0.3)
-            ax.legend(fontsize=8)
+            ax.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     figure.suptitle(f"ISBE and the fused cross-entropy as data grows, seeds {', '.join(map(str, study.seeds))}")
     return figure

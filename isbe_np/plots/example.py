@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from isbe_np import checks
 from isbe_np.explain import Explanation
@@ -84,6 +85,7 @@ def routes_figure(found: Explanation) -> Figure:
             ax.barh(j, value if fine else 0, color=STYLE[route][0], alpha=0.75, hatch=hatch, edgecolor="white")
             ax.text((value if fine else 0) + (-0.05 if value < 0 else 0.05) * top, j, text_of(value), va="center",
                     ha="right" if value < 0 else "left", fontsize=9, weight="normal" if fine else "bold")
+        ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.grid(axis="x", alpha=0.3)
     panels[0].set_ylabel("class")
     what = explanation_title(found).replace(f", route {found.head.route}", "")

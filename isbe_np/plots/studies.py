@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from isbe_np.plots.style import HATCHES, STYLE, look
+from isbe_np.plots.style import HATCHES, STYLE, log_decades, look
 from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Twin
 from isbe_np.studies.cost import HeadCosts, StepCosts
@@ -28,20 +28,21 @@ def agreement_figure(agreements: list[Agreement]) -> Figure:
     pairs = list(dict.fromkeys(a.pair for a in agreements))
     networks, looks = list(dict.fromkeys(a.network for a in agreements)), list(STYLE.values())
     for ax, dtype in zip(axes, TOLERANCE, strict=True):
-        floor = float(np.finfo(dtype).eps) / 8
+        floor, drawn = float(np.finfo(dtype).eps) / 8, [TOLERANCE[dtype]]
         for k, network in enumerate(networks):
             rows = [a for a in agreements if a.network == network and a.dtype == dtype]
             places = [pairs.index(a.pair) + (k - (len(networks) - 1) / 2) * 0.66 / len(networks) for a in rows]
             gaps = [max(a.head, a.gradient, floor) for a in rows]
             colour, marker = looks[(k + 1) % len(looks)]
             ax.plot(gaps, places, marker, color=colour, label=network, ms=6)
+            drawn += [gap for gap in gaps if np.isfinite(gap)]
+        log_decades(ax, min(drawn), max(drawn))
         ax.axvline(TOLERANCE[dtype], color="black", ls="--", lw=1, label="tolerance")
-        ax.set(xscale="log", title=dtype, yticks=range(len(pairs)), yticklabels=[f"{a} / {b}" for a, b in pairs],
-               xlabel="largest relative difference of error and gradients")
+        ax.set(title=dtype, yticks=range(len(pairs)), yticklabels=[f"{a} / {b}" for a, b in pairs],
+               ylim=(len(pairs) - 0.5, -0.5), xlabel="largest relative difference of error and gradients")
         ax.grid(axis="x", alpha=0.3)
-        ax.invert_yaxis()
     axes[0].set_ylabel("pair of routes")
-    axes[1].legend(loc="center", bbox_to_anchor=(0.65, 0.5), fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
     figure.suptitle("The four routes send the same gradient, to rounding" if all(a.within for a in agreements)
                     else "The four routes do NOT send the same gradient")
     return figure
@@ -49,7 +50,7 @@ def agreement_figure(agreements: list[Agreement]) -> Figure:
 
 def cost_figure(heads: list[HeadCosts], steps: StepCosts) -> Figure:
     """Time and memory of the head by number of classes, and the time of a training step with intervals, by route."""
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
     time_axis, memory_axis, step_axis = figure.subplots(1, 3)
     classes = [head.classes for head in heads]
     for k, cost in enumerate(heads[0].costs):
@@ -58,10 +59,12 @@ def cost_figure(heads: list[HeadCosts], steps: StepCosts) -> Figure:
         colour, marker = look(cost.route, k)
         style = {"color": colour, "marker": marker, "label": cost.route}
         time_axis.plot(classes, [head.costs[k].seconds * 1e6 / head.batch for head in heads], **style)
-        memory_axis.plot(classes, [(head.costs[k].memory or 0) / head.batch for head in heads], **style)
+        # fused and isbe hold as much: the one is drawn around the other
+        memory_axis.plot(classes, [(head.costs[k].memory or 0) / head.batch for head in heads], **style,
+                         ms=10 if cost.route == "fused" else 6)
     time_axis.set(xscale="log", yscale="log", xlabel="classes", ylabel="µs per example", title="head: time")
     memory_axis.set(xscale="log", yscale="log", xlabel="classes", ylabel="bytes per example", title="head: memory")
-    time_axis.legend(fontsize=9)
+    figure.legend(*time_axis.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
     for k, cost in enumerate(steps.costs):
         ratio, (colour, marker) = cost.ratio, look(cost.route, k)
         arms = [[ratio.value - ratio.low], [ratio.high - ratio.value]]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from isbe_np.report import number
 
@@ -28,6 +32,14 @@ def shade(numbers: np.ndarray) -> np.ndarray:
 def text_of(value: float) -> str:
     """A number as `report.number` writes it, with a true minus sign."""
     return number(value).replace("-", "−")
+
+
+def log_decades(ax: Axes, low: float, high: float) -> None:
+    """Make the x axis logarithmic, from a power of ten to another that hold both ends: a label a power, none between them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    ax.set(xscale="log", xlim=(10.0**first / 1.5, 10.0 ** max(last, first + 1) * 1.5))
+    ax.xaxis.set_major_locator(LogLocator(numticks=7))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def no_spines(ax) -> None:

@@ -24,7 +24,7 @@ from isbe_np.heads import ROUTES, Head
 from isbe_np.networks import NETWORKS
 from isbe_np.studies.agreement import agreement
 from isbe_np.studies.sweep import sweep
-from isbe_np.tables import table
+from isbe_np.tables import WIDEST, page, table
 from isbe_np.training import train
 from isbe_np.training.checkpoint import HISTORY
 from isbe_np.training.recipes import RECIPES, augmentation
@@ -75,15 +75,16 @@ class AccuracyStudy:
         """All of it as JSON can hold it."""
         return asdict(self)
 
-    def text(self) -> str:
+    def text(self, width: int = WIDEST) -> str:
         """A table, and what it says."""
         rows = [(row.network, row.normalizer, mean_sd(row.isbe), row.rival, mean_sd(row.other), paired(row.differences))
                 for row in self.rows]
         epochs, seeds = self.epochs or "the recipe's", ", ".join(map(str, self.seeds))
         lines = [f"Test accuracy on {self.data} after {epochs} epochs, seeds {seeds}: mean ± sd in %, and the mean of paired "
                  "differences ± its standard error",
-                 table(("network", "normalizer", "isbe", "against", "accuracy", "isbe less it, in points"), rows, left=2)]
-        return "\n\n".join([*lines, *(f"{name} failed: {why}" for name, why in self.failed.items())])
+                 table(("network", "normalizer", "isbe", "against", "accuracy", "isbe less it, in points"), rows, left=2,
+                       keys=2, width=width)]
+        return page([*lines, *(f"{name} failed: {why}" for name, why in self.failed.items())], width)
 
 
 def accuracy(data: str = "digits", nets: Sequence[str] = ("n1",), *, normalizers: Sequence[str] = NORMALIZERS,

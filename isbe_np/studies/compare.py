@@ -20,7 +20,10 @@ from isbe_np.studies.cost import HeadCosts, StepCosts, head_costs, step_costs
 from isbe_np.studies.measure import CompileClock, relative_difference
 from isbe_np.studies.steps import CONTROL
 from isbe_np.training import SGD, History, train
+from isbe_np.training.progress import Stages
 
+STAGES = {"agreement": "do the routes agree", "head": "what does the head cost", "step": "what does a step cost",
+          "training": "do two of them train alike"}
 # Networks whose gradients are compared: enough to see it, and soon compiled.
 AGREE = ("n0", "n1", "lenet5")
 # (batch, classes, rounds) of the head's table: the explicit Jacobian of the last row takes 4 · 32 · 1000² bytes = 128 MB.
@@ -80,12 +83,15 @@ def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe
     seconds: dict[str, float] = {}
 
     def timed(part: str, measure):
+        stages.begin(STAGES[part])
+        if part == "training":  # it has a bar of its own
+            stages.clear()
         start = time.perf_counter()
         result = measure()
         seconds[part] = time.perf_counter() - start
         return result
 
-    with clock:
+    with clock, Stages("compare", progress, len(STAGES)) as stages:
         agreed = timed("agreement", lambda: both_agreements(x[:32], y[:32], seed, executor))
         heads = timed("head", lambda: [head_costs(*sizes, seed=seed) for sizes in HEADS])
         steps = timed("step", lambda: step_costs(net, make(seed), x[:batch], y[:batch], rounds))

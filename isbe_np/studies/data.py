@@ -25,7 +25,7 @@ from isbe_np.studies.agreement import TOLERANCE
 from isbe_np.studies.cost import step_costs
 from isbe_np.studies.measure import Ratio
 from isbe_np.studies.sweep import sweep
-from isbe_np.tables import table
+from isbe_np.tables import WIDEST, page, table
 from isbe_np.training.recipes import RECIPES
 
 # By data set, the network that is trained on it.
@@ -85,7 +85,7 @@ class DataStudy:
         """All of it as JSON can hold it."""
         return asdict(self)
 
-    def text(self) -> str:
+    def text(self, width: int = WIDEST) -> str:
         """A table of accuracy and agreement, one of a step's time, and what they say."""
         rows = [(row.data, row.network, "all" if row.images is None else f"{row.images:,}", mean_sd(row.isbe),
                  mean_sd(row.fused), paired(row.differences), *(_worst(row.gaps.get(route)) for route in OTHERS))
@@ -94,14 +94,15 @@ class DataStudy:
                   _ratio(step.ratios["jacobian"])) for name, step in self.steps.items()]
         seeds, threads = ", ".join(map(str, self.seeds)), f"{self.threads} thread{'s' * (self.threads > 1)}"
         header = ("data", "network", "images", "isbe", "fused", "isbe less fused", *OTHERS)
-        return "\n\n".join([
+        return page([
             f"Test accuracy in % after {self.epochs or 'the recipe’s'} epochs, seeds {seeds}: mean ± sd, and the mean of "
-            "paired differences in points ± its standard error;\nthen how far each route's gradients are from those of isbe "
+            "paired differences in points ± its standard error; then how far each route's gradients are from those of isbe "
             "in the trained network, by the largest gradient: the worst seed",
-            table(header, rows, left=2),
+            table(header, rows, left=2, keys=3, width=width),
             f"A training step, {threads}: time by that of isbe, with 95 % intervals",
-            table(("data", "network", "batch", "isbe, ms", "fused / isbe", "jacobian / isbe"), steps, left=2),
-            "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in self.conclusions())])
+            table(("data", "network", "batch", "isbe, ms", "fused / isbe", "jacobian / isbe"), steps, left=2, keys=2,
+                  width=width),
+            "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in self.conclusions())], width)
 
     def conclusions(self) -> list[str]:
         """What the numbers support, and what was not measured, one sentence each."""

@@ -21,7 +21,7 @@ from isbe_np.kernels.finite import squared_norm
 from isbe_np.studies.small import CHANCE, images, perceptron
 from isbe_np.studies.sweep import sweep
 from isbe_np.studies.wrong import FAILURES, RATE
-from isbe_np.tables import table
+from isbe_np.tables import WIDEST, page, table
 from isbe_np.training import SGD, train
 from isbe_np.training.diagnosis import LARGE, NO_CAUSE
 
@@ -116,15 +116,15 @@ class Failures:
         told = {outcome.name: {"verdict": outcome.verdict, "signs": outcome.signs} for outcome in self.outcomes}
         return asdict(self) | {"outcomes": [asdict(outcome) | told[outcome.name] for outcome in self.outcomes]}
 
-    def text(self) -> str:
+    def text(self, width: int = WIDEST) -> str:
         """A table, the diagnosis's sentences, and what follows."""
-        return "\n\n".join([
+        return page([
             f"{self.data}; a perceptron, batches of {self.batch_size}, {self.epochs} epochs, SGD at {RATE:g} unless said "
             f"otherwise with momentum {MOMENTUM:g}, seeds {', '.join(map(str, self.seeds))}",
             table(("training", "diagnosis", "accuracy, %", "gradient norm", "largest score", "stopped at step"),
-                  [outcome.row() for outcome in self.outcomes], left=2),
+                  [outcome.row() for outcome in self.outcomes], left=2, width=width),
             "What is wrong, and what the diagnosis says\n\n" + "\n".join(outcome.told() for outcome in self.outcomes),
-            "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in self.conclusions())])
+            "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in self.conclusions())], width)
 
     def conclusions(self) -> list[str]:
         """What the numbers support, one sentence each."""

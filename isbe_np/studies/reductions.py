@@ -23,7 +23,7 @@ from isbe_np.studies.agreement import TOLERANCE
 from isbe_np.studies.measure import relative_difference
 from isbe_np.studies.small import CHANCE, images, perceptron
 from isbe_np.studies.sweep import sweep
-from isbe_np.tables import table
+from isbe_np.tables import WIDEST, page, table
 from isbe_np.training import SGD, Adam, AdamW, train
 
 MOMENTUM, EPSILON, DECAY = 0.9, 1e-8, 5e-4
@@ -119,7 +119,7 @@ class Reductions:
         """True when no seed's parameters of that pair differ by more than rounding."""
         return max(self.apart[pair]) <= TOLERANCE["float64"]
 
-    def text(self) -> str:
+    def text(self, width: int = WIDEST) -> str:
         """A table for each optimizer, one of the differences, and what they say."""
         parts = [f"{self.data}; {self.normalizer}, route isbe, batches of N = {self.batch_size}, {self.epochs} epochs, "
                  f"constant rate, seeds {', '.join(map(str, self.seeds))}. Test accuracy in %, mean ± sd over seeds.\n"
@@ -127,12 +127,13 @@ class Reductions:
         for optimizer, same in (("SGD", "sum at η/N"), ("Adam", "sum at η, εN")):
             arms = [self.of(optimizer, arm) for arm in ARMS]
             rows = [(f"{runs[0].rate:g}", *(run.told() for run in runs)) for runs in zip(*arms, strict=True)]
-            parts.append(f"{optimizer}\n\n" + table(("η", "mean at η", "sum at η", same), rows, left=0))
+            parts.append(f"{optimizer}\n\n" + table(("η", "mean at η", "sum at η", same), rows, left=0, width=width))
         apart = [(name, f"{max(gaps):.1e}", "" if self.equal(name) else "more than rounding")
                  for name, gaps in self.apart.items()]
         parts.append(f"How far parameters are from those of mean at η after {COMPARED} epochs of {BATCHES} batches in float64: "
-                     "max |a − b| / max |b|, the largest of all seeds\n\n" + table(("trained by", "difference", ""), apart))
-        return "\n\n".join([*parts, "What this says\n\n" + "\n".join(f"- {said}" for said in self.conclusions())])
+                     "max |a − b| / max |b|, the largest of all seeds\n\n" + table(("trained by", "difference", ""), apart,
+                                                                      width=width))
+        return page([*parts, "What this says\n\n" + "\n".join(f"- {said}" for said in self.conclusions())], width)
 
     def conclusions(self) -> list[str]:
         """What the numbers support, one sentence each."""

@@ -23,7 +23,7 @@ from isbe_np.studies.growth import PowerLaw, crossing, power_law
 from isbe_np.studies.measure import Ratio, paired_ratio, peak_memory, take_turns
 from isbe_np.studies.room import RUNS, SHARE, available_memory, most_classes, predicted_bytes, refusal, size
 from isbe_np.studies.sweep import sweep
-from isbe_np.tables import table
+from isbe_np.tables import WIDEST, page, table
 
 CLASSES = tuple(2**k for k in range(1, 18))
 LEVEL = 10  # times isbe
@@ -92,33 +92,34 @@ class ScalingStudy:
         return asdict(self) | {"laws": laws, "ten_times": self.ten_times(),
                                "most_classes": {"package": package, "machine": machine}}
 
-    def text(self) -> str:
+    def text(self, width: int = WIDEST) -> str:
         """Tables of times, memory and exponents, and what they say."""
-        return "\n\n".join([
+        return page([
             f"Softmax head, forward and backward, float32, batch {self.batch}, threads {self.threads}, seed {self.seed}; "
             f"{self.rounds} rounds, or as many as a route has time for, all routes in turns",
-            "1. Time: median µs of a call; ratios with 95 % intervals\n\n" + self._time(),
-            "2. Peak memory beyond the scores, measured; (predicted) where it was not run\n\n" + self._memory(),
-            f"3. Growth: value = scale * classes^exponent, by the {FITTED} largest sizes measured\n\n" + self._growth(),
+            "1. Time: median µs of a call; ratios with 95 % intervals\n\n" + self._time(width),
+            "2. Peak memory beyond the scores, measured; (predicted) where it was not run\n\n" + self._memory(width),
+            f"3. Growth: value = scale * classes^exponent, by the {FITTED} largest sizes measured\n\n" + self._growth(width),
             "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in self.conclusions()),
-            *(f"{name} failed: {why}" for name, why in self.failed.items())])
+            *(f"{name} failed: {why}" for name, why in self.failed.items())], width)
 
-    def _time(self) -> str:
+    def _time(self, width: int) -> str:
         times = {run: self.values(run, "time") for run in RUNS}
         ratios = {run: self.ratios(run) for run in ("jacobian", "fused")}
         rows = [(f"{C:,}", *(f"{1e6 * times[run][C]:,.1f}" if C in times[run] else "not run" for run in RUNS),
                  *(_interval(ratios[run].get(C), len(self.of(run)[C].seconds)) for run in ratios)) for C in self.of("isbe")]
-        return table(("classes", *RUNS, *(f"{run} / isbe" for run in ratios)), rows, left=0)
+        return table(("classes", *RUNS, *(f"{run} / isbe" for run in ratios)), rows, left=0, width=width)
 
-    def _memory(self) -> str:
+    def _memory(self, width: int) -> str:
         rows = [(f"{C:,}", *(_measured(self.of(run)[C]) for run in RUNS)) for C in self.of("isbe")]
-        return table(("classes", *RUNS), rows, left=0)
+        return table(("classes", *RUNS), rows, left=0, width=width)
 
-    def _growth(self) -> str:
+    def _growth(self, width: int) -> str:
         rows = [(quantity, run, f"{law.first:,} to {law.last:,}", f"{law.exponent:.3f} ± {law.error:.3f}", f"{law.r2:.5f}",
                  f"{law.deviation:.1%}", f"{law.flattest:.2f} to {law.steepest:.2f}")
                 for quantity in ("time", "memory") for run, law in self.laws(quantity).items()]
-        return table(("of", "route", "classes", "exponent ± s.e.", "R²", "furthest off", "between neighbours"), rows, left=2)
+        header = ("of", "route", "classes", "exponent ± s.e.", "R²", "furthest off", "between neighbours")
+        return table(header, rows, left=2, keys=2, width=width)
 
     def conclusions(self) -> list[str]:
         """What the numbers support, and what was not measured, one sentence each."""

@@ -78,7 +78,7 @@ def sweep(function: Callable[..., dict], cells: Mapping[str, dict], folder: Path
             found.kept.append(name)
     left: dict[Hashable, tuple] = {name: (function, configuration, threads) for name, configuration in cells.items()
                                    if name not in found.answers}
-    with tqdm(total=len(cells), initial=len(found.kept), desc=function.__name__.strip("_"), unit="cell", dynamic_ncols=True,
+    with tqdm(total=len(cells), initial=len(found.kept), desc=stage_name(function), unit="cell", dynamic_ncols=True,
               disable=not (progress and sys.stderr.isatty())) as bar:
         def lost(sentence: str) -> None:
             found.lost.append(sentence)
@@ -95,6 +95,11 @@ def sweep(function: Callable[..., dict], cells: Mapping[str, dict], folder: Path
             bar.update()
     found.answers = {name: found.answers[name] for name in cells if name in found.answers}
     return found
+
+
+def stage_name(function: Callable) -> str:
+    """What the bar says is being done, after the name of the function that answers a cell: "timing" of timing_cell."""
+    return function.__name__.strip("_").removesuffix("_cell").replace("_", " ")
 
 
 def file_name(name: str) -> str:

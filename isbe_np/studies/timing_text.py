@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from isbe_np.studies.saving import CLAIM, VERDICTS, Saving, chance_of, reached
 from isbe_np.studies.steps import CONTROL, PARTS, RIVALS
-from isbe_np.tables import table
+from isbe_np.tables import WIDEST, page, table
 
 if TYPE_CHECKING:
     from isbe_np.studies.timing import TimingStudy
@@ -18,27 +18,28 @@ AMOUNT = f"{100 * CLAIM:g} %"
 SHOWN = 5  # steps from short to long, of which one sentence tells
 
 
-def timing_text(study: TimingStudy) -> str:
+def timing_text(study: TimingStudy, width: int = WIDEST) -> str:
     """All of the study as text."""
     least, most = study.rounds
     said = [f"Training steps, float32, images {' x '.join(map(str, study.image))}, threads {study.threads}, seed {study.seed}; "
             f"all contestants in turns, {study.budget:g} s a cell in {least} to {most} rounds",
-            "Share of the other's time that isbe saves, in %, with 95 % intervals. * where the interval is without 0 and the\n"
-            f"share is beyond all that the control, {CONTROL}, shows for the network (a mean over batches: for any).\n"
+            "Share of the other's time that isbe saves, in %, with 95 % intervals. * where the interval is without 0 and the "
+            f"share is beyond all that the control, {CONTROL}, shows for the network (a mean over batches: for any). "
             "Rounds: their number x turns in each."]
     if study.cells:
         others = tuple(rival for rival in RIVALS if rival != "one pass")
-        said += ["1. Backward: head, then network\n\n" + _part(study, "backward", others),
-                 "2. The whole step: forward, backward and update\n\n" + _part(study, "step", RIVALS),
+        said += ["1. Backward: head, then network\n\n" + _part(study, "backward", others, width),
+                 "2. The whole step: forward, backward and update\n\n" + _part(study, "step", RIVALS, width),
                  "3. The head alone, both its halves; its share of a step by isbe; what it saves of one by fused\n\n"
-                 + _head(study),
+                 + _head(study, width),
                  f"4. Up to {AMOUNT}: is it reached at some batch size? Control: the most it seems to save or lose. By the "
-                 "head:\nthe most that its own times leave possible, the upper end of their intervals\n\n" + _claims(study),
+                 "head: the most that its own times leave possible, the upper end of their intervals\n\n"
+                 + _claims(study, width),
                  "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in conclusions(study))]
-    return "\n\n".join([*said, *(f"{name} failed: {why}" for name, why in study.failed.items())])
+    return page([*said, *(f"{name} failed: {why}" for name, why in study.failed.items())], width)
 
 
-def _part(study: TimingStudy, part: str, rivals: Sequence[str]) -> str:
+def _part(study: TimingStudy, part: str, rivals: Sequence[str], width: int) -> str:
     rows = []
     for cell in study.cells:
         floor = study.floor(cell.network, part)
@@ -46,10 +47,10 @@ def _part(study: TimingStudy, part: str, rivals: Sequence[str]) -> str:
         rows.append((cell.network, cell.batch, f"{len(cell.seconds[part]['isbe'])} x {cell.turns}",
                      f"{1e3 * cell.median(part, 'isbe'):,.3f}", *(_starred(s, s.verdict(floor)) for s in found.values()),
                      found["fused"].words(floor)))
-    return table(("network", "batch", "rounds", "isbe, ms", *rivals, "isbe against fused"), rows)
+    return table(("network", "batch", "rounds", "isbe, ms", *rivals, "isbe against fused"), rows, keys=2, width=width)
 
 
-def _head(study: TimingStudy) -> str:
+def _head(study: TimingStudy, width: int) -> str:
     rows = []
     for cell in study.cells:
         floor = study.floor(cell.network, "head")
@@ -58,10 +59,10 @@ def _head(study: TimingStudy) -> str:
         rows.append((cell.network, cell.batch, f"{1e6 * cell.median('head', 'isbe'):,.1f}",
                      *(_starred(s, s.verdict(floor)) for s in found), _small(share),
                      f"{_small(part.value)} [{_small(part.low)}, {_small(part.high)}]"))
-    return table(("network", "batch", "isbe, µs", *RIVALS, "of step, %", "saves of fused's step, %"), rows)
+    return table(("network", "batch", "isbe, µs", *RIVALS, "of step, %", "saves of fused's step, %"), rows, keys=2, width=width)
 
 
-def _claims(study: TimingStudy) -> str:
+def _claims(study: TimingStudy, width: int) -> str:
     rows = []
     for key in ((network, part, rival) for network in study.networks for rival in JUDGED for part in CLAIMED):
         network, part, rival = key
@@ -70,7 +71,7 @@ def _claims(study: TimingStudy) -> str:
         rows.append((network, rival, part, _starred(study.pooled(*key), study.pooled_verdict(*key)), _listed(study.seen(*key)),
                      _listed(reached(study.savings[key], floor)), f"{100 * floor:.1f}", _small(by_head), study.claim(*key)))
     return table(("network", "against", "of", "mean over batches, % ", "faster at batch", f"{AMOUNT} or more at",
-                  "control, %", "by the head, %", f"{AMOUNT} somewhere"), rows, left=3)
+                  "control, %", "by the head, %", f"{AMOUNT} somewhere"), rows, left=3, keys=3, width=width)
 
 
 def conclusions(study: TimingStudy) -> list[str]:

@@ -65,7 +65,7 @@ STUDY = DataStudy([0, 1], None, 2, {"mnist": "Digits."}, [
 
 
 def test_the_text_says_what_was_found_and_what_is_not_here():
-    text = " ".join(STUDY.text().split())
+    text = " ".join(STUDY.text(2000).split())
     assert "mnist lenet5 100 85.00 ± 7.07 90.00 ± 0.00 -5.00 ± 5.00 2.0e-07 3.0e-05 0.0e+00" in text
     assert "mnist lenet5 all 99.00, 1 did not end 97.50 ± 0.71 +1.00 refused 1.0e-07 1.0e-07" in text
     assert "mnist lenet5 128 2.00 1.010 [1.002, 1.020] 1.200 [1.100, 1.300]" in text
@@ -78,7 +78,7 @@ def test_the_text_says_what_was_found_and_what_is_not_here():
 
 
 def test_the_study_comes_back_from_json():
-    assert restore(DataStudy, json.loads(json.dumps(STUDY.as_dict()))).text() == STUDY.text()
+    assert restore(DataStudy, json.loads(json.dumps(STUDY.as_dict()))).text() == STUDY.text(2000)
 
 
 def test_the_figure_shows_every_training():

@@ -161,7 +161,7 @@ def test_verdicts_and_signs():
 
 
 def test_the_text_says_what_was_found_and_lost():
-    lines = [" ".join(line.split()) for line in FOUND.text().splitlines()]
+    lines = [" ".join(line.split()) for line in FOUND.text(2000).splitlines()]
     assert "fine learns 90.0 ± 0.0 1.0e+00 to 2.0e+00 1.0e+01" in lines
     assert "half silent 40.0 1.0e+00 to 2.0e+00 1.0e+01 2" in lines
     assert "told recognised 1.0e+00 to 2.0e+00 1.0e+01 2, 2" in lines
@@ -179,7 +179,7 @@ def test_the_text_says_what_was_found_and_lost():
 
 def test_the_result_comes_back_from_json():
     again = restore(Failures, json.loads(json.dumps(FOUND.as_dict(), allow_nan=False)))
-    assert again == FOUND and again.text() == FOUND.text() and again.outcomes[7].warning == ["The wheel.", None]
+    assert again == FOUND and again.text() == FOUND.text(2000) and again.outcomes[7].warning == ["The wheel.", None]
     old = FOUND.as_dict()
     for told in old["outcomes"]:
         del told["warning"]

@@ -79,7 +79,7 @@ def test_the_study_asks_for_every_run_and_takes_it_up_again(few, tmp_path):
     assert found.of("SGD", "mean")[0].accuracy == found.of("SGD", "sum, same step")[0].accuracy
     assert [found.equal(name) for name in found.apart] == [False, True]
     assert len(list(tmp_path.iterdir())) == 22 and json.loads(json.dumps(found.as_dict(), allow_nan=False))["epochs"] == 1
-    assert "equal to rounding; not so: SGD, sum at η." in found.text()
+    assert "equal to rounding; not so: SGD, sum at η." in found.text(2000)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert reductions(**SIZES, seeds=(0, 1), folder=tmp_path, executor=few, progress=False) == found
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -102,7 +102,7 @@ FOUND = Reductions("heaps", 10, 2, "softmax", [0, 1], RUNS, {"one": [1e-16, 0.0]
 
 
 def test_the_text_says_what_was_found_and_lost():
-    lines = [" ".join(line.split()) for line in FOUND.text().splitlines()]
+    lines = [" ".join(line.split()) for line in FOUND.text(2000).splitlines()]
     assert "0.01 55.0 ± 7.1 80.0 ± 14.1 56.5 ± 9.2" in lines
     assert "0.1 85.0 ± 7.1 15.0, 1 of 2 diverged 85.0 ± 7.1" in lines
     assert "0.1 2 of 2 diverged 2 of 2 diverged 2 of 2 diverged" in lines

@@ -209,7 +209,7 @@ def study(level=1, rounds=6, sizes=(4, 8, 16, 32)):
 
 
 def test_the_text_says_what_was_found_and_what_was_not_run():
-    lines = [" ".join(line.split()) for line in study().text().splitlines()]
+    lines = [" ".join(line.split()) for line in study().text(2000).splitlines()]
     assert "16 16.0 1.0 1.0 1.0 1.0 16 [16, 16] 1 [1, 1]" in lines and "64 not run not run not run not run not run" in lines
     assert "64 (34.8 kB) (2.56 kB) (1.02 kB) (1.02 kB) (512 B)" in lines
     assert "time jacobian 4 to 32 1.000 ± 0.000 1.00000 0.0% 1.00 to 1.00" in lines
@@ -226,16 +226,16 @@ def test_the_text_says_what_was_found_and_what_was_not_run():
     (0.1, "does not take 10 times as long as isbe at any size up to 32 classes"),
     (9, "10 times as long as isbe, or more, at every size from the smallest, 4 classes")])
 def test_a_level_that_is_never_or_always_passed(level, words):
-    assert words in study(level).text()
+    assert words in study(level).text(2000)
 
 
 def test_few_rounds_have_no_interval_and_no_verdict():
-    text = study(rounds=2).text()
+    text = study(rounds=2).text(2000)
     assert "16 (2 rounds)" in text and "can be told" not in text
 
 
 def test_nothing_measured_can_be_told():
-    text = study(sizes=()).text()
+    text = study(sizes=()).text(2000)
     assert "Route jacobian was not timed beside isbe." in text and "off its prediction" not in text
 
 

@@ -16,6 +16,7 @@ from isbe_np.studies.restore import restore
 from isbe_np.studies.saving import Saving, chance_of, claim
 from isbe_np.studies.steps import CONTESTANTS, CONTROL, PARTS, RIVALS, Timed
 from isbe_np.studies.timing import ANSWER, TimingStudy
+from isbe_np.studies.timing_text import timing_text
 from isbe_np.training import SGD
 
 
@@ -187,7 +188,7 @@ def test_cells_are_asked_of_workers_and_stored_and_failures_are_told(monkeypatch
     assert found.failed == {f"{net} batch 4": fault for net in ("tiny", "linear")}
     assert asked[0] == {"net": "tiny", "batch": 2, "image": [1, 2, 2], "rounds": [2, 3], "seconds": 0.1, "seed": 0}
     assert [given["batch"] for given in asked] == [2, 4, 2, 4, 4, 4]
-    text = found.text()
+    text = timing_text(found, 2000)
     assert text.endswith(f"tiny batch 4 failed: {fault}\n\nlinear batch 4 failed: {fault}")
     assert "Of cells that failed nothing is known" in text
 
@@ -220,7 +221,7 @@ def test_a_study_can_be_told_and_made_again():
 def test_the_text_says_what_was_found():
     cells = [timed(fused=0.01, jacobian=0.2, one_pass=-0.05), timed(batch=64, jacobian=0.2),
              timed("n1", fused=0.04, jacobian=-0.2), timed("n2", fused=0.04, isbe_again=0.05)]
-    text = study(*cells).text()
+    text = timing_text(study(*cells), 2000)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     nothing = "+0.0 [+0.0, +0.0]"
     assert f"n0 1 20 x 2 0.500 +20.0 [+20.0, +20.0]* {nothing} +1.0 [+1.0, +1.0]* {nothing} faster" in lines
@@ -245,7 +246,7 @@ def test_the_text_says_what_was_found():
 
 
 def test_a_control_that_differs_too_often_is_told():
-    text = study(*(timed(batch=batch, isbe_again=0.01) for batch in (1, 2))).text()
+    text = timing_text(study(*(timed(batch=batch, isbe_again=0.01) for batch in (1, 2))), 2000)
     assert "step 2 (more than chance: its intervals are too narrow), at most 1.0 % (n0, batch 1)" in text
 
 
@@ -256,13 +257,13 @@ def test_what_the_head_saves_is_told_from_short_steps_to_long_ones():
             seconds[:] = [times * s for s in seconds]
         return cell
 
-    text = study(*map(longer, (8, 1, 2, 4, 16, 32, 64))).text()
+    text = timing_text(study(*map(longer, (8, 1, 2, 4, 16, 32, 64))), 2000)
     assert ("from fused's short steps to its long ones: 0.5 % of 1.05 ms (n1, batch 1), 0.12 % of 4.21 ms (n1, batch 4), 0.062 "
             "% of 8.42 ms (n1, batch 8), 0.031 % of 16.8 ms (n1, batch 16), 0.0078 % of 67.4 ms (n1, batch 64)." in text)
 
 
 def test_nothing_timed_can_be_told():
-    text = study(failed={"n0 batch 1": "BrokenProcessPool: dead"}).text()
+    text = timing_text(study(failed={"n0 batch 1": "BrokenProcessPool: dead"}), 2000)
     assert "What this says" not in text and text.endswith("n0 batch 1 failed: BrokenProcessPool: dead")
 
 
