@@ -525,3 +525,23 @@ def test_names_steer_no_terminal():
     with pytest.raises(ValueError) as caught:
         net.value("none")
     assert str(caught.value).isprintable()
+
+
+def test_no_more_plans_are_kept_than_a_training_needs():
+    """Those used last stay: a fifth batch size takes the place of the one that was used longest ago."""
+    net = isbe.Sequential((3,), isbe.Dense(2))
+    for N in (1, 2, 3, 4, 1, 5, 6):
+        net.forward(np.ones((N, 3), np.float32))
+    assert list(net._plans) == [4, 1, 5, 6]
+
+
+def test_a_shared_layer_is_counted_once():
+    vector = isbe.Input(4)
+    shared, other = isbe.Dense(4, name="shared"), isbe.Dense(4, name="other")
+    nets = [isbe.Graph(vector, second(isbe.Tanh()(shared(vector)))) for second in (shared, other)]
+    assert [len(net.parameters()) for net in nets] == [2, 4] and ["20 parameters" in str(net) for net in nets] == [True, False]
+    table = nets[0].summary()
+    assert [line.split()[-2] for line in table.splitlines()[2:] if line.startswith("shared")] == ["20", "0"]
+    assert table.endswith("20 parameters, float32") and nets[1].summary().endswith("40 parameters, float32")
+    one, two = (net.memory(1).parameters for net in nets)
+    assert two == 2 * one
