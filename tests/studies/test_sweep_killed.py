@@ -30,8 +30,8 @@ from isbe_np import cli
 from isbe_np.studies import sweep
 victim, cells, *arguments = sys.argv[1:]
 write = sweep.write_json
-def write_and_kill(path, told):
-    write(path, told)
+def write_and_kill(path, told, **how):
+    write(path, told, **how)
     if len(list(path.parent.glob("*.json"))) == int(cells):
         os.kill(int(victim) or os.getpid(), signal.SIGKILL)
 sweep.write_json = write_and_kill
@@ -78,9 +78,9 @@ def test_a_worker_of_a_cluster_is_killed_halfway(uninterrupted, tmp_path, monkey
     distributed = pytest.importorskip("distributed", reason="the extra [distributed] is not installed")
     folder, write, killed = tmp_path / "cells", module.write_json, []
 
-    def write_and_kill(path, told):
+    def write_and_kill(path, told, **how):
         """Kill the first worker that is caught at work; a stopped one cannot finish what it has."""
-        write(path, told)
+        write(path, told, **how)
         for name, process in () if killed else workers.items():
             process.send_signal(signal.SIGSTOP)
             os.waitpid(process.pid, os.WUNTRACED)
@@ -184,7 +184,7 @@ def test_a_terminal_shows_cells_and_ctrl_c_keeps_those_that_are_finished(tmp_pat
         return re.search(pattern, seen)
 
     try:
-        until(lambda: shown(rb"failure_cell: .* [1-9]/%d \[.*cell" % len(FAILURES)), "a bar over cells")
+        until(lambda: shown(rb"failure: .* [1-9]/%d \[.*cell" % len(FAILURES)), "a bar over cells")
         os.write(master, b"\x03")
         until(lambda: shown(rb"isbe study: interrupted\."), "the last word")
         assert process.wait(SECONDS) == 130
