@@ -91,7 +91,7 @@ def class_indices(who: str, array: np.ndarray, classes: int) -> np.ndarray:
         if (broken := ~np.isfinite(array) | (array != np.floor(array))).any():
             _refuse_broken(who, array, np.argwhere(broken)[0])
         with np.errstate(over="ignore"):  # clipped, no real number is too large for int64
-            whole = np.float64(array).clip(-1, classes)
+            whole = np.asarray(array, np.float64).clip(-1, classes)
     indices = np.ascontiguousarray(whole, np.int64)
     # Read without a sign, negative numbers are larger than any number of classes: one pass finds both.
     if indices.view(np.uint64).max(initial=0) >= classes:

@@ -12,7 +12,7 @@ def heads_of(qkv, heads, n, h):
 
 def attention(qkv, heads, causal):
     """Weights a (N, H, T, T) and weighted values o (N, T, D)."""
-    qkv = np.float64(qkv)
+    qkv = np.asarray(qkv, np.float64)
     N, T, D = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     a, o = np.zeros((N, heads, T, T)), np.zeros((N, T, D))
     for n, h, i in np.ndindex(N, heads, T):
@@ -27,7 +27,7 @@ def attention(qkv, heads, causal):
 
 def attention_backward(do, qkv, heads, causal):
     """dqkv (N, T, 3 D): every product of the forward pass, handed back."""
-    qkv, do = np.float64(qkv), np.float64(do)
+    qkv, do = np.asarray(qkv, np.float64), np.asarray(do, np.float64)
     a, d = attention(qkv, heads, causal)[0], do.shape[2] // heads
     dqkv = np.zeros(qkv.shape)
     for n, h, i in np.ndindex(a.shape[:3]):

@@ -57,8 +57,9 @@ def test_info_counts_by_version_and_touches_nothing(jit, tmp_path, capsys):
     out = run(capsys, "info").out
     rows = {line[:14].strip(): line[14:].split() for line in out.splitlines()[-3:]}
     assert rows == {"this version": ["2", "1.5"], "other versions": ["1", "2.0"], "half written": ["2", "0.1"]}
-    first = out.splitlines()[0]
-    assert first == f"Compiled kernels: {jit / current()}" or (numba.config.DISABLE_JIT and "NUMBA_DISABLE_JIT=1" in first)
+    first = " ".join(out.split())
+    assert (first.startswith(f"Compiled kernels: {jit / current()} ") or
+            (numba.config.DISABLE_JIT and "NUMBA_DISABLE_JIT=1" in first))
     assert files(tmp_path) == before
 
 
@@ -70,11 +71,11 @@ def test_info_as_json(jit, tmp_path, capsys):
 
 
 def test_clear_removes_all_versions_and_no_data_set(jit, tmp_path, capsys):
-    out = run(capsys, "clear", "--json", tmp_path.parent / "cleared.json").out
-    assert f"3 compiled kernels and 2 half-written files removed from {jit}, 3.6 MB.\n" in out
+    out = " ".join(run(capsys, "clear", "--json", tmp_path.parent / "cleared.json").out.split())
+    assert f"3 compiled kernels and 2 half-written files removed from {jit}, 3.6 MB." in out
     assert files(tmp_path) == ["data", "data/mnist", "data/mnist/images.gz.part"]
     assert json.loads((tmp_path.parent / "cleared.json").read_text())["other_versions"] == {"files": 1, "bytes": 2_000_000}
-    assert run(capsys, "clear").out == f"0 compiled kernels and 0 half-written files removed from {jit}, 0.0 MB.\n"
+    assert run(capsys, "clear").out.split() == f"0 compiled kernels and 0 half-written files removed from {jit}, 0.0 MB.".split()
 
 
 @posix
@@ -202,7 +203,7 @@ def test_a_package_that_may_write_nowhere_works(tmp_path, home):
             folder.chmod(0o755)
     assert done.returncode == told.returncode == cleared.returncode == 0
     assert "0.659" in done.stdout and told.stderr == "" and cleared.stdout.startswith("0 compiled kernels")
-    state, = (line for line in told.stdout.splitlines() if line.startswith("jit_cache"))
+    state = " ".join(told.stdout[told.stdout.index("jit_cache"):].split())  # a long path has a line of its own
     if numba.config.DISABLE_JIT:
         assert "NUMBA_DISABLE_JIT=1 turns the compiler off" in state and done.stderr == ""
     else:

@@ -259,7 +259,7 @@ from drill import deaths
 from isbe_np import archive, files
 
 @contextlib.contextmanager
-def in_place(path, previous=None):
+def in_place(path, previous=None, follow=True):
     with files.open(path, "w+b") as file:
         yield file
 

@@ -71,7 +71,7 @@ def test_what_is_no_path(home, given, kind, sentence):
 def test_a_home_folder_that_is_not_known(home, monkeypatch, value):
     """By an empty HOME ~/a would be /a."""
     monkeypatch.setenv("HOME", value)
-    for name in ("ISBE_CACHE_DIR", "XDG_CACHE_HOME"):
+    for name in ("ISBE_CACHE_DIR", "ISBE_DATA_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for given in ("~", "~/a"):
         with pytest.raises(ValueError, match="and the home folder is not known"):

@@ -44,15 +44,15 @@ class Sigmoid(Elementwise):
 
     def potential(self, scores):
         """Φ(x) = Σ log(1 + e^x)"""
-        return np.logaddexp(0, np.float64(scores)).sum(axis=1)
+        return np.logaddexp(0, np.asarray(scores, np.float64)).sum(axis=1)
 
     def log_soft(self, scores):
         """log y = −log(1 + e^−x), in float64"""
-        return -np.logaddexp(0, -np.float64(scores))
+        return -np.logaddexp(0, -np.asarray(scores, np.float64))
 
     def matching_loss(self, scores, targets):
         """Σ log(1 + e^x) − t x, with log(1 + e^x) = max(x, 0) + log(1 + e^−|x|)"""
-        x = np.float64(scores)
+        x = np.asarray(scores, np.float64)
         return (np.maximum(x, 0) - targets * x + np.log1p(np.exp(-np.abs(x)))).sum(axis=1)
 
 
@@ -66,12 +66,12 @@ class Tanh(Elementwise):
 
     def potential(self, scores):
         """Φ(x) = Σ log cosh x = Σ |x| + log(1 + e^−2|x|) − log 2"""
-        x = np.abs(np.float64(scores))
+        x = np.abs(np.asarray(scores, np.float64))
         return (x + np.log1p(np.exp(-2 * x)) - np.log(2)).sum(axis=1)
 
     def matching_loss(self, scores, targets):
         """Σ log cosh x − t x + Φ*(t) with Φ*(t) = ((1 + t) log(1 + t) + (1 − t) log(1 − t)) / 2"""
-        x, t = np.float64(scores), np.float64(targets)
+        x, t = np.asarray(scores, np.float64), np.asarray(targets, np.float64)
         if (np.abs(t) > 1).any():
             raise ValueError("Head.loss: the matching loss of 'tanh' is infinite for targets outside [-1, 1], which no "
                              f"score reaches; got {t[np.abs(t) > 1][0]}. Use loss='squared', or targets within.")
@@ -93,13 +93,13 @@ class HardSigmoid(Elementwise):
 
     def potential(self, scores):
         """Φ(x) = Σ 0 for x < −3, (x + 3)²/12 between, x for x > 3"""
-        x = np.float64(scores)
+        x = np.asarray(scores, np.float64)
         c = np.clip(x, -3, 3)
         return ((c + 3) ** 2 / 12 + (x - c) * (c / 6 + 0.5)).sum(axis=1)
 
     def matching_loss(self, scores, targets):
         """Σ Φ(x) − t x + 3t² − 3t, which is 3 (y − t)² plus (y − t) times how far x lies in the flat zone"""
-        x = np.float64(scores)
+        x = np.asarray(scores, np.float64)
         c = np.clip(x, -3, 3)
         error = c / 6 + 0.5 - targets
         return (3 * error**2 + (x - c) * error).sum(axis=1)
@@ -115,13 +115,13 @@ class HardTanh(Elementwise):
 
     def potential(self, scores):
         """Φ(x) = Σ x²/2 for |x| < 1, |x| − 1/2 outside"""
-        x = np.float64(scores)
+        x = np.asarray(scores, np.float64)
         y = np.clip(x, -1, 1)
         return (y**2 / 2 + (x - y) * y).sum(axis=1)
 
     def matching_loss(self, scores, targets):
         """Σ Φ(x) − t x + t²/2, which is (y − t)²/2 plus (y − t) times how far x lies in the flat zone"""
-        x = np.float64(scores)
+        x = np.asarray(scores, np.float64)
         y = np.clip(x, -1, 1)
         return ((y - targets) ** 2 / 2 + (x - y) * (y - targets)).sum(axis=1)
 
@@ -143,8 +143,8 @@ class Identity(Elementwise):
 
     def potential(self, scores):
         """Φ(x) = Σ x²/2"""
-        return (np.float64(scores) ** 2 / 2).sum(axis=1)
+        return (np.asarray(scores, np.float64) ** 2 / 2).sum(axis=1)
 
     def matching_loss(self, scores, targets):
         """Σ (x − t)²/2"""
-        return ((np.float64(scores) - targets) ** 2 / 2).sum(axis=1)
+        return ((np.asarray(scores, np.float64) - targets) ** 2 / 2).sum(axis=1)

@@ -47,7 +47,7 @@ def all_finite(array: np.ndarray) -> bool:
 def values(head, targets: np.ndarray) -> np.ndarray:
     """Loss of each example (N,) in float64, from the scores where the logarithm of a soft score would lose digits."""
     name, normalizer, scores = head.loss_name, head.normalizer, head.scores
-    t = targets if targets.ndim == 1 else np.float64(targets)
+    t = targets if targets.ndim == 1 else np.asarray(targets, np.float64)
     if name == getattr(normalizer, "matching", "matching") and hasattr(normalizer, "matching_loss"):
         return normalizer.matching_loss(scores, targets)
     if name == "matching":
@@ -55,7 +55,7 @@ def values(head, targets: np.ndarray) -> np.ndarray:
         return potential - (t * scores).sum(axis=1)
     if name == "squared":
         return ((head.soft - t) ** 2 / 2).sum(axis=1)
-    log_soft = normalizer.log_soft(scores) if hasattr(normalizer, "log_soft") else np.log(np.float64(head.soft))
+    log_soft = normalizer.log_soft(scores) if hasattr(normalizer, "log_soft") else np.log(np.asarray(head.soft, np.float64))
     if name == "cross_entropy":
         return -times(t, log_soft).sum(axis=1)
     return -(times(t, log_soft) + times(1 - t, np.log(-np.expm1(log_soft)))).sum(axis=1)

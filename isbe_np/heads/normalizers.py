@@ -107,7 +107,7 @@ class Softmax(Normalizer):
         """Φ(x) = log Σ e^x, or log Σ e^(kx + b) / k"""
         if self.dilation is not None and self.dilation.ndim:
             raise ValueError("Head: a softmax with one dilation for each class is the gradient of no potential.")
-        x = np.float64(self.shifted(scores))
+        x = np.asarray(self.shifted(scores), np.float64)
         m = x.max(axis=1)
         return (m + np.log(np.exp(x - m[:, None]).sum(axis=1))) / (1 if self.dilation is None else self.dilation)
 

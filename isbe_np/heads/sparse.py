@@ -50,7 +50,7 @@ class Sparse(Normalizer):
 
     def on_simplex(self, targets):
         """The targets in float64; ValueError where a row is no distribution, for which Ω and the loss are infinite."""
-        t = np.float64(targets)
+        t = np.asarray(targets, np.float64)
         wrong = (t < 0).any(axis=1) | (np.abs(t.sum(axis=1) - 1) > ROUNDING)
         if wrong.any():
             n = np.argmax(wrong)
@@ -69,7 +69,7 @@ class Sparsemax(Sparse):
 
     def potential(self, scores):
         """Φ(x) = ⟨y, x⟩ − ‖y‖²/2"""
-        x = np.float64(scores)
+        x = np.asarray(scores, np.float64)
         y, _ = self.margins(x)
         return (y * x - y**2 / 2).sum(axis=1)
 
@@ -89,7 +89,7 @@ class Entmax15(Sparse):
 
     def potential(self, scores):
         """Φ(x) = ⟨y, x⟩ − (4/3) Σ (y^1.5 − y)"""
-        x = np.float64(scores)
+        x = np.asarray(scores, np.float64)
         s, _ = self.margins(x)
         return (s**2 * x - 4 / 3 * (s**3 - s**2)).sum(axis=1)
 

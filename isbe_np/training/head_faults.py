@@ -36,7 +36,7 @@ def faults(head: Head, labels: np.ndarray, classes: int, dtype: np.dtype, grown:
 
 def distance(head: Head, scores: np.ndarray, labels: np.ndarray) -> float:
     """Mean of |y − t|² of scores (N, ..., C) and labels (N, ...), in float64; NaN where the head does not tell."""
-    rows = np.float64(scores.reshape(-1, scores.shape[-1]))
+    rows = np.asarray(scores.reshape(-1, scores.shape[-1]), np.float64)
     try:
         soft = np.asarray(deepcopy(head.normalizer).forward(rows), np.float64)
         return float(np.square(soft - one_hot(labels.reshape(-1), soft, *head.encoding)).sum(axis=1).mean())

@@ -155,8 +155,10 @@ NAMES = ["\u202egnp.exe", "\x1b[31mred", "a\nb", "<b>x<b>", "=1+1", "@SUM(1)", "
          "[x](javascript:1)", "`x`", "Ann", "ann", " ", "e\u0301", "\u00e9", "index", "grades.csv"]
 TEXTS = {  # what a file holds: whether it is right, and a word of the report
     "good": (GOOD.encode(), True, ""), "bom": (b"\xef\xbb\xbf" + GOOD.encode(), True, ""),
-    "crlf": (GOOD.replace("\n", "\r\n").encode(), True, ""), "cookie": (b"# -*- coding: utf-7 -*-\n" + GOOD.encode(), True, ""),
-    "empty": (b"", False, "no function softmax"), "nul": (GOOD.encode() + b"\0", False, "null bytes"),
+    "crlf": (GOOD.replace("\n", "\r\n").encode(), True, ""),
+    "cookie": (b"# -*- coding: latin-1 -*-\n# \xfc\n" + GOOD.encode(), True, ""),
+    "utf7": (b"# -*- coding: utf-7 -*-\n" + GOOD.encode(), False, "declares the encoding utf-7"),
+    "empty": (b"", False, "is empty"), "nul": (GOOD.encode() + b"\0", False, "NUL"),
     "latin": ("# caf\u00e9\n".encode("latin-1"), False, "UTF-8"), "utf16": (GOOD.encode("utf-16"), False, "UTF-8"),
     "huge": (b"#" * 10**7, False, "at most"), "binary": (bytes(range(256)), False, "UTF-8"),
     "separator": ("x = 1\u2028y = 2\n".encode(), False, "SyntaxError"),

@@ -122,4 +122,4 @@ def kinds_of_targets(N=5, C=4):
 
 
 def difference(a, b):
-    return np.abs(np.float64(a) - b).max() / np.abs(b).max()
+    return np.abs(np.asarray(a, np.float64) - b).max() / np.abs(b).max()

@@ -99,11 +99,11 @@ def test_losses_of_float32_scores_are_added_up_in_float64(normalizer, loss):
     t = np.random.default_rng(1).dirichlet(np.ones(3000), 7).astype(np.float32)
     head = after(x, normalizer, loss=loss)
     if loss is None:
-        t = np.float64(t) / np.float64(t).sum(axis=1, keepdims=True)
+        t = np.asarray(t, np.float64) / np.asarray(t, np.float64).sum(axis=1, keepdims=True)
         t = t.astype(np.float32)
-        wanted = after(np.float64(x), normalizer).loss(t)
+        wanted = after(np.asarray(x, np.float64), normalizer).loss(t)
     else:
-        wanted = ((np.float64(head.soft) - t) ** 2 / 2).sum(axis=1)
+        wanted = ((np.asarray(head.soft, np.float64) - t) ** 2 / 2).sum(axis=1)
     got = head.loss(t)
     assert got.dtype == np.float64
     np.testing.assert_allclose(got, wanted, rtol=1e-12)
@@ -117,8 +117,8 @@ def test_the_loss_of_a_potential_of_ones_own_is_added_up_in_float64():
             return scores
 
         def potential(self, scores):
-            return (np.float64(scores) ** 2 / 2).sum(axis=1)
+            return (np.asarray(scores, np.float64) ** 2 / 2).sum(axis=1)
 
     x, t = (np.random.default_rng(k).normal(size=(5, 3000)).astype(np.float32) for k in (0, 1))
-    wanted = (np.float64(x) ** 2 / 2 - np.float64(t) * np.float64(x)).sum(axis=1)
+    wanted = (np.asarray(x, np.float64) ** 2 / 2 - np.asarray(t, np.float64) * np.asarray(x, np.float64)).sum(axis=1)
     np.testing.assert_allclose(after(x, Mine()).loss(t), wanted, rtol=1e-11)

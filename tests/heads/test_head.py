@@ -27,7 +27,7 @@ def test_forward(normalizer, dtype):
     before = x.copy()
     head = Head(normalizer)
     soft = head.forward(x)
-    np.testing.assert_allclose(soft, naive.SOFT[normalizer](np.float64(x)), rtol=20 * np.finfo(dtype).eps,
+    np.testing.assert_allclose(soft, naive.SOFT[normalizer](np.asarray(x, np.float64)), rtol=20 * np.finfo(dtype).eps,
                                atol=4 * np.finfo(dtype).eps)
     assert soft.dtype == dtype and np.array_equal(head.soft, soft) and head.scores is x
     soft[...] = 7  # what forward returns is the caller's

@@ -29,8 +29,8 @@ def support(make, x):
 def test_soft_scores_are_those_found_by_bisection(make, dtype, x):
     x = x.astype(dtype)
     y, tight = make().forward(x), 8 * np.finfo(dtype).eps
-    np.testing.assert_allclose(y, naive.SOFT[make.name](np.float64(x)), rtol=0, atol=tight)
-    assert y.dtype == dtype and (y >= 0).all() and np.abs(np.float64(y).sum(axis=1) - 1).max() <= tight
+    np.testing.assert_allclose(y, naive.SOFT[make.name](np.asarray(x, np.float64)), rtol=0, atol=tight)
+    assert y.dtype == dtype and (y >= 0).all() and np.abs(np.asarray(y, np.float64).sum(axis=1) - 1).max() <= tight
 
 
 @pytest.mark.parametrize("C", [1000, 10000])
@@ -100,9 +100,10 @@ def test_float32_derivatives_are_those_of_float64_but_for_rounding(make, dtype):
     y, g = one.forward(x), np.random.default_rng(1).normal(size=(6, 8)).astype(dtype)
     J, dx = one.jacobian(x, y), one.product(x, y, g)
     assert J.dtype == dx.dtype == dtype
-    exact = one.jacobian(np.float64(x), np.float64(y))
+    exact = one.jacobian(np.asarray(x, np.float64), np.asarray(y, np.float64))
     np.testing.assert_allclose(J, exact, rtol=0, atol=4 * np.finfo(dtype).eps)
-    np.testing.assert_allclose(dx, np.einsum("nij,ni->nj", exact, np.float64(g)), rtol=0, atol=16 * np.finfo(dtype).eps)
+    product = np.einsum("nij,ni->nj", exact, np.asarray(g, np.float64))
+    np.testing.assert_allclose(dx, product, rtol=0, atol=16 * np.finfo(dtype).eps)
 
 
 @both

@@ -99,7 +99,7 @@ with event.install_recorder("numba:compile") as compiled:
 print(json.dumps({"folder": folder and str(folder), "kept": cache.kept_kernels(folder), "compiled": len(compiled.buffer) // 2,
                   **found}))
 """
-PARTS = ("__init__", "jit", "cache", "entries", "target", "threads")
+PARTS = ("interrupts", "__init__", "jit", "cache", "entries", "target", "threads")
 
 
 class Project:

@@ -18,15 +18,15 @@ ROWS = [(1, 2), (3, 1), (5, 7), (6, 66), (2 * kernels.ROWS + 1, 3), (kernels.PAR
 
 def reference(x, w, b, moments=None):
     """(y, dγ and dβ and dx as a function of dy) for the columns of x (M, C), by the formulas above the kernels."""
-    x, w = np.float64(x), np.float64(w)
+    x, w = np.asarray(x, np.float64), np.asarray(w, np.float64)
     mean, variance = (x.mean(0), x.var(0)) if moments is None else moments
     r = 1 / np.sqrt(variance + EPS)
     x_hat = (x - mean) * r
 
     def backward(dy):
-        g = np.float64(dy) * w
+        g = np.asarray(dy, np.float64) * w
         taken = 0 if moments is not None else g.mean(0) + x_hat * (g * x_hat).mean(0)
-        return (dy * x_hat).sum(0), np.float64(dy).sum(0), r * (g - taken)
+        return (dy * x_hat).sum(0), np.asarray(dy, np.float64).sum(0), r * (g - taken)
     return x_hat * w + b, backward
 
 
@@ -68,8 +68,8 @@ def test_batch_norm_in_training(shape, random, dtype, assert_close):
     y, stats = batch_norm(x, w, b)
     wanted, backward = reference(flat(x), w, b)
     assert_close(flat(y), wanted)
-    np.testing.assert_allclose(stats[0], np.float64(flat(x)).mean(0), rtol=1e-13)
-    np.testing.assert_allclose(stats[1], np.float64(flat(x)).var(0), rtol=1e-12, atol=1e-25)
+    np.testing.assert_allclose(stats[0], np.asarray(flat(x), np.float64).mean(0), rtol=1e-13)
+    np.testing.assert_allclose(stats[1], np.asarray(flat(x), np.float64).var(0), rtol=1e-12, atol=1e-25)
     (dw, db, dx), (wanted_dw, wanted_db, wanted_dx) = batch_norm_backward(x, dy, w, stats), backward(flat(dy))
     assert_close(dw, wanted_dw, factor=2)
     assert_close(db, wanted_db)
@@ -111,8 +111,8 @@ def test_layer_norm(shape, random, dtype, assert_close):
     for P in {1, min(3, len(x))}:
         dw, db, dx = layer_norm_backward(x, dy, w, stats, P)
         assert_close(dw, (dy * x_hat.T).sum(0))
-        assert_close(db, np.float64(dy).sum(0))
-        assert_difference(dx, backward((np.float64(dy) * w).T)[2].T, stats[:, 1:] * dy * w)
+        assert_close(db, np.asarray(dy, np.float64).sum(0))
+        assert_difference(dx, backward((np.asarray(dy, np.float64) * w).T)[2].T, stats[:, 1:] * dy * w)
 
 
 def test_an_unwanted_gradient_by_x_changes_no_other(random, dtype):
@@ -187,9 +187,9 @@ def test_a_gradient_beyond_float32_is_infinite():
 def test_a_million_numbers_in_float32(random):
     x = random.normal(1, 1, (1, 1, 1 << 20)).astype(np.float32)
     y, stats = batch_norm(x, np.ones(1, np.float32), np.zeros(1, np.float32))
-    wide = np.float64(x)
+    wide = np.asarray(x, np.float64)
     assert abs(stats[0, 0] - wide.mean()) < 1e-14 and abs(stats[1, 0] - wide.var()) < 1e-13
-    assert abs(np.float64(y).mean()) < 1e-7 and abs(np.float64(y).std() - 1) < 1e-5
+    assert abs(np.asarray(y, np.float64).mean()) < 1e-7 and abs(np.asarray(y, np.float64).std() - 1) < 1e-5
     dw, db, _ = batch_norm_backward(x, x, np.ones(1, np.float32), stats)
     assert db == np.float32(wide.sum()) and dw == np.float32((wide * (wide - wide.mean())).sum() * stats[2, 0])
 
