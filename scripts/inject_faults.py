@@ -294,7 +294,8 @@ FAULTS = {
         ("hardtanh with tanh's derivative", "staticmethod(act.hardtanh_backward)", "staticmethod(act.tanh_backward)"),
         ("sigmoid's log y is log(1 - y)", "return -np.logaddexp(0, -np.asarray(scores, np.float64))",
          "return -np.logaddexp(0, np.asarray(scores, np.float64))"),
-        ("identity's potential without 1/2", "(np.asarray(scores, np.float64) ** 2 / 2)", "(np.asarray(scores, np.float64) ** 2)"),
+        ("identity's potential without 1/2", "(np.asarray(scores, np.float64) ** 2 / 2)",
+         "(np.asarray(scores, np.float64) ** 2)"),
     ],
     ("heads/head.py", HEADS): [
         ("missing 1/N", "e /= _batch(e)", "pass"),

@@ -52,7 +52,7 @@ _forked = False
 def _after_fork() -> None:
     """In a forked child: GNU's OpenMP ends a process that enters it after a fork, and a pool's parent then waits for ever."""
     global _forked
-    started = not SETTINGS.DISABLE_JIT and getattr(parallel, "_is_initialized", _layer.cache_info().currsize)
+    started = not SETTINGS.DISABLE_JIT and getattr(parallel, "_is_initialized", _layer.cache_info().currsize > 0)
     _forked = bool(started) and numba.threading_layer() == "omp"
 
 

@@ -53,7 +53,8 @@ def orders(count: int, rounds: int, seed: int = 0) -> list[list[int]]:
     block = [[(k + shift) % count for k in zigzag] for shift in range(count)]
     if count % 2:
         block += [row[::-1] for row in block]
-    random, found = np.random.default_rng(seed), []
+    random = np.random.default_rng(seed)
+    found: list[list[int]] = []
     while len(found) < rounds:
         names = random.permutation(count).tolist()
         found += [[names[k] for k in row] for row in block]
