@@ -41,8 +41,7 @@ def contestant(route, batch, classes):
 # %%
 # How it is timed
 # ---------------
-# - **In turns.** In each round each contestant has one turn. A slow spell of the machine falls on all alike, not on the one
-#   that happened to run in it.
+# - **In turns.** In each round each contestant has one turn, so that a slow spell of the machine falls on all alike.
 # - **In balanced order.** The explicit Jacobian sweeps the caches, and whoever comes next pays for it. Were that always the
 #   same one, the table would show the order and not the routes. ``take_turns`` draws an order in which each contestant comes
 #   equally often after each other one.
