@@ -284,7 +284,7 @@ class Terminal:
                 part = os.read(self.master, 4096) if ready else None
             except OSError:  # Linux says so when the other side is closed
                 part = b""
-            if part == b"" or time.monotonic() > start + 60:
+            if part == b"" or time.monotonic() > start + 300:
                 break
             if part is None:
                 self.press(again)
