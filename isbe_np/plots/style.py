@@ -12,7 +12,7 @@ from isbe_np.report import number
 
 # Okabe & Ito's palette, told apart by colour-blind readers, each with a marker of its own for print.
 STYLE = {"jacobian": ("#D55E00", "s"), "factored": ("#E69F00", "^"), "fused": ("#0072B2", "o"),
-         "isbe": ("#009E73", "D")}
+         "isbe": ("#009E73", "D"), "one pass": ("#CC79A7", "v"), "isbe again": ("#777777", "x")}
 HATCHES = ("//", "\\\\", "..", "xx")  # for print, where bands and bars have no colour
 SIGNED = "RdBu_r"  # red above 0, blue below: readable by the colour-blind, and the numbers stand in it
 
