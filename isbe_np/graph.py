@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -147,7 +148,7 @@ class Graph:
             self._went_back = True
             return self._ran.input.batch_first(self._ran.input.grad) if input_gradient else None
 
-    def exclusive(self) -> Sharing:
+    def exclusive(self) -> AbstractContextManager[None]:
         """A context in which no other Python thread uses this network: `with net.exclusive(): ...`.
 
         Each call waits for the others by itself. Calls that belong together need the context where another thread uses the
