@@ -23,14 +23,14 @@ def test_the_whole_is_two_projections_around_attention(case, causal, random, dty
     N, T, D, heads = case
     net = shaken(isbe.Sequential((T, D), MultiHeadSelfAttention(heads, causal), dtype=dtype), random)
     x, dy = random.normal(size=(2, N, T, D)).astype(dtype)
-    w, b, w_out, b_out = (np.float64(parameter.value) for parameter in net.parameters())
+    w, b, w_out, b_out = (np.asarray(parameter.value, np.float64) for parameter in net.parameters())
     qkv = x @ w.T + b
     o = naive.attention(qkv, heads, causal)[1]
     assert_close(net.forward(x), o @ w_out.T + b_out, factor=2)
     dqkv = naive.attention_backward(dy @ w_out, qkv, heads, causal)
     assert_close(net.backward(dy, input_gradient=True), dqkv @ w, factor=4)
-    wanted = (np.einsum("nto,ntd->od", dqkv, x), dqkv.sum((0, 1)), np.einsum("nto,ntd->od", np.float64(dy), o),
-              np.float64(dy).sum((0, 1)))
+    wanted = (np.einsum("nto,ntd->od", dqkv, x), dqkv.sum((0, 1)), np.einsum("nto,ntd->od", np.asarray(dy, np.float64), o),
+              np.asarray(dy, np.float64).sum((0, 1)))
     for parameter, gradient in zip(net.parameters(), wanted, strict=True):
         assert_close(parameter.grad, gradient, factor=4)
 
