@@ -1,4 +1,4 @@
-"""Files written whole or not at all, JSON read with care, and the error of a file that is not what it should be."""
+"""Files that are replaced in one step, JSON read with care, and the error of a file that is not what it should be."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def write_json(path: str | os.PathLike, result: dict, follow: bool = True) -> No
 
 
 def write_figure(path: str | os.PathLike, figure: Any) -> None:
-    """Write a Matplotlib figure as PNG to `path`, a name that isbe_np chose, whole or not at all."""
+    """Write a Matplotlib figure as PNG to `path`, a name that isbe_np chose. No partial file is left."""
     with replacing(path, follow=False) as file:
         figure.savefig(file, format="png", dpi=150)
 

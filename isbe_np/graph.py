@@ -107,7 +107,7 @@ class Graph:
 
         batch (N, *input shape) of the graph's dtype -> (N, *output shape), a new array, or `out` where one is given.
         `training` switches on what acts in training only, such as dropout. ValueError for a batch that is empty, of another
-        shape, not finite, or masked; TypeError for another dtype. Lists of Python's numbers are read in the graph's dtype.
+        shape, not finite, or masked. TypeError for another dtype. Lists of Python's numbers are read in the graph's dtype.
         """
         batch = self._check_batch(batch)
         with self.sharing:

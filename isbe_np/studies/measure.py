@@ -73,7 +73,7 @@ def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int, *, 
     turn, most : a turn has as many timed calls as fill `turn` seconds, 1 to `most`, or just `calls`.
     waking : seconds that the calls that are not timed go on for.
     quiet : let each turn begin when no thread of this process works; without it only the first one does.
-    patience : a contestant that has had so many seconds takes part in no further round.
+    patience : a contestant that has had this many seconds takes part in no further round.
     clock : how a call is timed; what it returns may be several numbers, which are then the last axis of the result.
     """
     names, spent = list(contestants), dict.fromkeys(contestants, 0.0)
