@@ -14,10 +14,10 @@ from isbe_np import search_path  # noqa: F401  before anything is imported that 
 import logging
 
 from isbe_np import datasets, networks
+from isbe_np.compiler.jit import set_threads
 from isbe_np.gradient_check import GradientError, check_gradients
 from isbe_np.graph import Graph, Sequential
 from isbe_np.heads import LOSSES, NORMALIZERS, REDUCTIONS, ROUTES, Head, Normalizer, softmax_jacobian
-from isbe_np.kernels.jit import set_threads
 from isbe_np.layers import (
     GELU,
     Add,

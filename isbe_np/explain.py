@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from isbe_np import checks
+from isbe_np.engine.softmax import shifted_exp
 from isbe_np.heads import ROUTES, Head, Normalizer
 from isbe_np.heads.losses import gradient
 from isbe_np.heads.normalizers import Softmax
 from isbe_np.heads.targets import one_hot, read_targets
-from isbe_np.kernels.softmax import shifted_exp
 from isbe_np.studies.agreement import TOLERANCE
 
 MOST = 12  # classes: more would fill no page that one can read

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from isbe_np.engine.layout import lay, transpose
 from isbe_np.kernels.finite import all_finite
-from isbe_np.kernels.layout import lay, transpose
 from isbe_np.layers.base import Layer, Mode, Node, Step, zeros
 from isbe_np.layers.fused import fuse
 

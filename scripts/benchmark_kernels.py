@@ -40,11 +40,13 @@ import numpy as np
 
 import isbe_np as isbe
 from isbe_np.cli.options import file_path
+from isbe_np.compiler.jit import SMALL, jit, prange, threads
+from isbe_np.engine import conv2d, conv2d_max_pool, dense, layout, microkernels, pooling, softmax
 from isbe_np.environment import describe
 from isbe_np.files import write_json
-from isbe_np.kernels import conv2d, conv2d_max_pool, dense, finite, layout, microkernels, pooling, softmax, updates
+from isbe_np.kernels import finite
+from isbe_np.kernels import optimizers as updates
 from isbe_np.kernels.activations import relu, relu_backward
-from isbe_np.kernels.jit import SMALL, jit, prange, threads
 from isbe_np.layers.base import no_limits, zeros
 from isbe_np.networks import NETWORKS
 from isbe_np.plan import Turn

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 import isbe_np as isbe
-from isbe_np.kernels import activations, jit, updates
+from isbe_np.compiler import jit
+from isbe_np.kernels import activations
+from isbe_np.kernels import optimizers as updates
 
 COMPILED = not numba.config.DISABLE_JIT
 # Without the compiler a step of the small network takes half a second.
@@ -132,7 +134,8 @@ def test_two_python_threads_at_once(sizes, alone):
 SHARED = """
 import numpy as np
 import isbe_np as isbe
-from isbe_np.kernels import activations, updates
+from isbe_np.kernels import activations
+from isbe_np.kernels import optimizers as updates
 
 def results(n, x, y, dy):
     isbe.set_threads(n)

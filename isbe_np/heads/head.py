@@ -5,13 +5,13 @@ import threading
 import numpy as np
 
 from isbe_np.checks import float_array, is_room, nearest, real_array
+from isbe_np.engine.softmax import first_bad_row
 from isbe_np.heads.elementwise import HardSigmoid, HardTanh, Identity, Sigmoid, Tanh
 from isbe_np.heads.losses import LOSSES, all_finite, values
 from isbe_np.heads.normalizers import Normalizer, Softmax
 from isbe_np.heads.routes import ROUTES, SEND, refuse_loss, refuse_nonfinite, refuse_route
 from isbe_np.heads.sparse import Entmax15, Sparsemax
 from isbe_np.heads.targets import one_hot, read_targets
-from isbe_np.kernels.softmax import first_bad_row
 
 BUILT_IN = {cls.name: cls for cls in (Softmax, Sigmoid, Tanh, HardSigmoid, HardTanh, Identity, Sparsemax, Entmax15)}
 NORMALIZERS = tuple(BUILT_IN)

@@ -6,7 +6,7 @@ To bring your own, subclass `Normalizer`, or write any object with the methods t
 import numpy as np
 
 from isbe_np.checks import float_array, real_array
-from isbe_np.kernels import softmax as kernels
+from isbe_np.engine import softmax as kernels
 
 JACOBIAN_LIMIT = 4 * 2**30  # bytes
 

@@ -7,9 +7,9 @@ gradient of the head's loss in the scores; route 4 sends the difference of soft 
 import numpy as np
 
 from isbe_np.checks import real_array
+from isbe_np.engine import softmax as kernels
 from isbe_np.heads.losses import all_finite, gradient
 from isbe_np.heads.normalizers import Softmax, check_jacobian_size
-from isbe_np.kernels import softmax as kernels
 
 
 def jacobian(head, t, e):

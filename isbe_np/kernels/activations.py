@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from isbe_np.kernels.jit import jit, prange
+from isbe_np.compiler.jit import jit, prange
 
 SPAN = 4096  # numbers: little beside a launch of threads, and much beside the start of a loop
 

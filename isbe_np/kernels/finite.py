@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isbe_np.kernels.jit import jit
+from isbe_np.compiler.jit import jit
 
 
 @jit

@@ -3,9 +3,9 @@
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.kernels.attention import attention, attention_backward
-from isbe_np.kernels.jit import SETTINGS
-from isbe_np.kernels.vectors import width
+from isbe_np.compiler.jit import SETTINGS
+from isbe_np.engine.attention import attention, attention_backward
+from isbe_np.engine.vectors import width
 from isbe_np.layers.base import Layer, Node, Shape, Step, Weights, zeros
 from isbe_np.layers.dense import Dense
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from isbe_np.checks import pair, whole
-from isbe_np.kernels.conv2d import TOGETHER, conv2d, conv2d_backward_weight, gather, piece_size, pieces, tap_offsets
-from isbe_np.kernels.layout import inside, lay_inside
-from isbe_np.kernels.vectors import width
+from isbe_np.engine.conv2d import TOGETHER, conv2d, conv2d_backward_weight, gather, piece_size, pieces, tap_offsets
+from isbe_np.engine.layout import inside, lay_inside
+from isbe_np.engine.vectors import width
 from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
 
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.kernels.dense import (
+from isbe_np.compiler.jit import SETTINGS
+from isbe_np.engine.dense import (
     LARGE,
     LARGE_ERROR,
     dense,
@@ -14,9 +15,8 @@ from isbe_np.kernels.dense import (
     dense_backward_weight,
     dense_by_blocks,
 )
-from isbe_np.kernels.jit import SETTINGS
-from isbe_np.kernels.layout import pitch, transpose
-from isbe_np.kernels.vectors import width
+from isbe_np.engine.layout import pitch, transpose
+from isbe_np.engine.vectors import width
 from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
 
 # The weights' gradient is summed over so many rows at a time: a strip of x stays in the second-level cache, and the rounding of

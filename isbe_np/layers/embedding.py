@@ -8,8 +8,8 @@ other network. What is not one of the vocabulary's numbers is refused when a bat
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.kernels.embedding import rows_of, sort_tokens, sums_of_rows, whole_numbers
-from isbe_np.kernels.jit import SETTINGS
+from isbe_np.compiler.jit import SETTINGS
+from isbe_np.engine.embedding import rows_of, sort_tokens, sums_of_rows, whole_numbers
 from isbe_np.layers.base import Layer, Shape, Step, Weights, zeros
 from isbe_np.layers.dense import rows
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from isbe_np.kernels import conv2d_max_pool as kernels
-from isbe_np.kernels.jit import SETTINGS
+from isbe_np.compiler.jit import SETTINGS
+from isbe_np.engine import conv2d_max_pool as kernels
 from isbe_np.layers.activations import Activation, HardTanh, ReLU
 from isbe_np.layers.base import Layer, Step, no_limits, zeros
 from isbe_np.layers.conv2d import Conv2D

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from isbe_np.kernels import normalization as kernels
+from isbe_np.engine import normalization as kernels
 from isbe_np.layers.base import Layer, Shape, Step, Weights, zeros
 
 

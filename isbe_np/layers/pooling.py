@@ -3,7 +3,7 @@
 import numpy as np
 
 from isbe_np.checks import pair
-from isbe_np.kernels.pooling import (
+from isbe_np.engine.pooling import (
     average_pool2d,
     average_pool2d_backward,
     global_average_pool,

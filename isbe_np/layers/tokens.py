@@ -3,8 +3,8 @@
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.kernels.embedding import sums_of_rows
-from isbe_np.kernels.jit import SETTINGS
+from isbe_np.compiler.jit import SETTINGS
+from isbe_np.engine.embedding import sums_of_rows
 from isbe_np.layers.base import Layer, Shape, Step, zeros
 from isbe_np.layers.dense import rows
 
