@@ -44,6 +44,7 @@ from isbe_np.layers import (
     Sigmoid,
     Tanh,
 )
+from isbe_np.switch import KERNELS
 from isbe_np.training import (
     SGD,
     Adam,
@@ -64,7 +65,7 @@ from isbe_np.training import (
 )
 
 __all__ = [
-    "GELU", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "Affine", "AveragePool2D",
+    "GELU", "KERNELS", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "Affine", "AveragePool2D",
     "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift", "GlobalAveragePool",
     "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm", "LeakyReLU",
     "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU", "Sequential",

@@ -154,7 +154,8 @@ def optimizer_rows():
             for gradient in gradients:
                 net.grads[...] = gradient
                 optimizer.step(net)
-            results.append(error(net.values, test_optimizers.reference(name, start, gradients.astype(np.float64), 0.05, options)))
+            wanted = test_optimizers.reference(name, start, gradients.astype(np.float64), 0.05, options)
+            results.append(error(net.values, wanted))
         settings = ", ".join(f"{key}={value}" for key, value in options.items())
         yield f"{name}({settings})", None, *results, None, None
 

@@ -345,20 +345,24 @@ FAULTS = {
         ("output one pixel too small", "return (self.filters, *((n - k) // s + 1 for",
          "return (self.filters, *(max(1, (n - k) // s) for"),
     ],
-    ("layers/dense.py", "tests/engine/test_dense.py tests/layers/test_token_layers.py tests/test_initial_values.py"): [
+    ("engine/layers/dense.py", "tests/engine/test_dense.py tests/layers/test_token_layers.py"): [
         ("a large error is not turned", "            transpose(error, work.error_turned)\n", "            pass\n"),
         ("gradients of the last block of rows alone", "dw = work.part if k else step.dw", "dw = step.dw"),
         ("every block of rows has the first one's errors", "work.error_turned.reshape(-1)[span.start:]",
          "work.error_turned.reshape(-1)"),
+    ],
+    ("layers/dense.py", "tests/test_initial_values.py"): [
         ("initial spread is the variance", "(2 / features) ** 0.5", "2 / features"),
         ("initial spread counts units, not features", "(2 / features) ** 0.5", "(2 / self.units) ** 0.5"),
     ],
-    ("layers/fused.py", "tests/test_fusion.py"): [
+    ("engine/layers/fused.py", "tests/test_fusion.py"): [
         ("the activation's limits are lost", "if activation is None or activation.limits is None",
          "if True"),
-        ("a pool with overlapping windows is fused", "and pool.stride == pool.size", ""),
         ("a dense layer's error passes the activation", "self.core.backward_from_error(step, error)",
          "self.core.backward_from_error(step, step.dy)"),
+    ],
+    ("engine/replace.py", "tests/test_fusion.py"): [
+        ("a pool with overlapping windows is fused", "and pool.stride == pool.size", ""),
         ("every activation is a ReLU", "type(after[0]) in (ReLU, HardTanh)", "isinstance(after[0], Activation)"),
     ],
     ("memory.py", "tests/test_memory.py -k not peak"): [
@@ -485,8 +489,8 @@ FAULTS = {
         ("a value that two read is fused away", "len(readers[before]) == 1", "True"),
         ("changed parameters go unnoticed", "if not np.array_equal(x, result.value, equal_nan=True):", "if False:"),
         ("an inner gradient is the outer one", "slot.grad = step.dx\n", "pass\n"),
-        ("layouts exchanged on the way back", "self.turn(step.dy, step.dx, not self.to_last)",
-         "self.turn(step.dy, step.dx, self.to_last)"),
+        ("layouts exchanged on the way back", "turn(step.dy, step.dx, not self.to_last,",
+         "turn(step.dy, step.dx, self.to_last,"),
         ("of several readers the last one's gradient stays", "total += scratch", "total[...] = scratch"),
         ("gradient counted twice where there are two readers", "additions.append((scratch, total))",
          "additions.extend([(scratch, total)] * 2)"),
@@ -532,7 +536,7 @@ FAULTS = {
         ("the input's gradient is batch last", "self._ran.input.batch_first(self._ran.input.grad)",
          "self._ran.input.grad.copy()"),
         ("a batch that is not finite is taken", "if not plan.take(batch):", "if plan.take(batch) is None:"),
-        ("buffers serve every batch size", "if N not in self._plans:", "if not self._plans:"),
+        ("buffers serve every batch size", "if key not in self._plans:", "if not self._plans:"),
         ("evaluating switches training on", "scores = plan.forward(training)", "scores = plan.forward(True)"),
     ],
     ("classroom/judge.py", "tests/classroom/test_judge.py"): [

@@ -1,4 +1,4 @@
-"""Layers that do the work of two or three in one pass, which a plan puts in their place (see `Plan`).
+"""Layers that do the work of two or three in one pass, which a plan puts in their place (see `replace`).
 
     Conv2D, ReLU, MaxPool2D      the convolution's output is pooled from the nearest cache and never stored
     Conv2D, ReLU                 what the activation cuts off is cut off before the sum is stored
@@ -14,8 +14,10 @@ import numpy as np
 
 from isbe_np.compiler.jit import SETTINGS
 from isbe_np.engine import conv2d_max_pool as kernels
-from isbe_np.layers.activations import Activation, HardTanh, ReLU
-from isbe_np.layers.base import Layer, Step, no_limits, zeros
+from isbe_np.engine.layers.base import no_limits
+from isbe_np.engine.layers.dense import FastDense
+from isbe_np.layers.activations import Activation
+from isbe_np.layers.base import Layer, Step, zeros
 from isbe_np.layers.conv2d import Conv2D
 from isbe_np.layers.dense import Dense
 from isbe_np.layers.pooling import MaxPool2D
@@ -33,7 +35,7 @@ class FusedDense(Layer):
 
     def __init__(self, dense: Dense, activation: Activation):
         super().__init__()
-        self.core, self.activation = dense, activation
+        self.core, self.activation = FastDense(dense), activation
 
     def prepare(self, step: Step) -> None:
         self.core.prepare(step)
@@ -86,25 +88,3 @@ class FusedConv2D(Layer):
         kernels.max_pool_limits_backward(step.dy, step.y, step.work.winner, limits(self.activation, step.y.dtype), self.size,
                                          step.work.errors.reshape(-1), step.work.first, steps)
         self.core.backward_from_error(step)
-
-
-def fuse(layers: list[Layer]) -> tuple[Layer, int]:
-    """The layer that does the work of the first of `layers` and of as many as it can of those after it, and their number.
-
-    Each of `layers` is the only reader of the one before. Layers of your own making are left as they are.
-    """
-    core = layers[0]
-    after: list[Layer | None] = [*layers[1:3], None, None]
-    activation = after.pop(0) if type(after[0]) in (ReLU, HardTanh) else None
-    assert activation is None or isinstance(activation, Activation)
-    pool = after[0] if isinstance(after[0], MaxPool2D) and side_by_side(after[0]) else None
-    if type(core) is Dense and activation:
-        return FusedDense(core, activation), 2
-    if type(core) is Conv2D and (activation or pool):
-        return FusedConv2D(core, activation, pool), 1 + bool(activation) + bool(pool)
-    return core, 1
-
-
-def side_by_side(pool: MaxPool2D) -> bool:
-    """Whether the pool's windows neither overlap nor leave gaps nor reach over the edge."""
-    return type(pool) is MaxPool2D and pool.stride == pool.size and pool.padding == (0, 0)
