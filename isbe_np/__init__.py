@@ -65,13 +65,13 @@ from isbe_np.training import (
 )
 
 __all__ = [
-    "GELU", "KERNELS", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "Affine", "AveragePool2D",
-    "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift", "GlobalAveragePool",
-    "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm", "LeakyReLU",
-    "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU", "Sequential",
-    "Sigmoid", "Tanh", "TrainingInterrupted", "accuracy", "check_gradients", "datasets", "load_checkpoint", "load_network",
-    "load_safetensors", "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads", "softmax_jacobian",
-    "train",
+    "GELU", "KERNELS", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "Affine",
+    "AveragePool2D", "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift",
+    "GlobalAveragePool", "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm",
+    "LeakyReLU", "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU",
+    "Sequential", "Sigmoid", "Tanh", "TrainingInterrupted", "accuracy", "check_gradients", "datasets", "load_checkpoint",
+    "load_network", "load_safetensors", "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads",
+    "softmax_jacobian", "train",
 ]
 
 logging.getLogger("isbe_np").addHandler(logging.NullHandler())  # quiet, unless a program asks to hear

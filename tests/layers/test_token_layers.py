@@ -6,8 +6,8 @@ import pytest
 
 import isbe_np as isbe
 from isbe_np.engine.dense import LARGE, LARGE_ERROR
-from isbe_np.layers.attention import MultiHeadSelfAttention
 from isbe_np.engine.layers.dense import BLOCK
+from isbe_np.layers.attention import MultiHeadSelfAttention
 from isbe_np.layers.embedding import PositionEmbedding
 from isbe_np.layers.tokens import MeanTokens, Patches
 
