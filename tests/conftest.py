@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 # A shell lets what it starts in the background ignore Ctrl-C, which tests are about.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Texts are as wide as where they are piped, be there a narrow terminal outside, or processes that share the tests.
+os.environ.pop("COLUMNS", None)
 
 # Relative rounding that a sum of some hundreds of products may show, by dtype.
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 5e-15}
