@@ -2,7 +2,6 @@
 
 import math
 
-import naive_attention
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -97,6 +96,18 @@ def patches(x, size):
     return np.stack([x[:, :, i:i + size, j:j + size].reshape(len(x), -1) for i, j in places], axis=1)
 
 
+def attention(qkv, heads, causal):
+    """Weights a (N, H, T, T) and weighted values o (N, T, D) for qkv (N, T, 3 D): all heads' q, then k, then v."""
+    N, T, D = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    q, k, v = np.moveaxis(np.asarray(qkv, np.float64).reshape(N, T, 3, heads, D // heads), 2, 0)
+    s = np.einsum("nihd,njhd->nhij", q, k) / math.sqrt(D // heads)
+    if causal:
+        s = np.where(np.tri(T, dtype=bool), s, -np.inf)
+    e = np.exp(s - s.max(3, keepdims=True))
+    a = e / e.sum(3, keepdims=True)
+    return a, np.einsum("nhij,njhd->nihd", a, v).reshape(N, T, D)
+
+
 def layer(layer, inputs, *parameters):
     """What a layer makes of its inputs, batch first, when it is not training.
 
@@ -110,7 +121,7 @@ def layer(layer, inputs, *parameters):
     if kind == "LayerNorm":
         return normalized(x, *parameters, x.mean(-1, keepdims=True), x.var(-1, keepdims=True), layer.eps)
     if kind == "Attention":
-        return naive_attention.attention(x, layer.heads, layer.causal)[1]
+        return attention(x, layer.heads, layer.causal)[1]
     if kind == "PositionEmbedding":
         return x + parameters[0]
     if kind == "Patches":
