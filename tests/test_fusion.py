@@ -127,6 +127,20 @@ def test_nan_goes_back_as_apart(case, N, dtype, random):
             np.testing.assert_allclose(bias[1], np.float64(error).sum(axes)[1], rtol=1e-4)
 
 
+@pytest.mark.parametrize("N", [1, 19])
+@pytest.mark.parametrize("place", range(4))
+def test_a_tie_goes_to_the_first_pixel_and_nan_wins(place, N, dtype):
+    net = isbe.Sequential((1, 2, 2), isbe.Conv2D(1, 1), isbe.MaxPool2D(2), dtype=dtype)
+    net.parameters()[0].value[...] = 1
+    layer, step = net._plan(N).steps[0][:2]
+    for value, first in ((1, 0), (np.nan, place)):
+        step.x[...] = 1
+        step.x.reshape(4, N)[place] = value
+        layer.forward(step)
+        assert isinstance(layer, FusedConv2D) and (step.work.winner == first).all()
+        assert np.array_equal(step.y, np.full((1, 1, 1, N), value), equal_nan=True)
+
+
 @pytest.mark.parametrize("activation", [isbe.ReLU, isbe.HardTanh])
 @pytest.mark.parametrize("fuse", [True, False])
 def test_a_dense_unit_that_is_nan_passes_its_error_on(activation, fuse, dtype):
