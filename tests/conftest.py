@@ -42,6 +42,12 @@ def kernels(request, monkeypatch):
 
 
 @pytest.fixture
+def engine(monkeypatch):
+    """Every network of a test that asks for it computes with the engine, without the compiler too."""
+    monkeypatch.setattr("isbe_np.graph.read_kernels", lambda who, given: "fast")
+
+
+@pytest.fixture
 def random():
     """The same random numbers in every run."""
     return np.random.default_rng(20231127)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from isbe_np.engine.layers.attention import FastAttention
 from isbe_np.engine.layers.base import Fast
+from isbe_np.engine.layers.conv2d import FastConv2D
 from isbe_np.engine.layers.dense import FastDense
 from isbe_np.engine.layers.embedding import FastEmbedding, FastMeanTokens, FastPositionEmbedding
 from isbe_np.engine.layers.fused import FusedConv2D, FusedDense
@@ -23,6 +24,7 @@ from isbe_np.layers.tokens import MeanTokens
 
 FAST: dict[type[Layer], type[Fast]] = {
     Dense: FastDense,
+    Conv2D: FastConv2D,
     BatchNorm: FastBatchNorm,
     LayerNorm: FastLayerNorm,
     Attention: FastAttention,
