@@ -175,7 +175,8 @@ FAULTS = {
     ("kernels/embedding.py", "tests/kernels/test_embedding.py"): [
         ("V is a token", "not 0 <= x[m] < V", "not 0 <= x[m] <= V"),
         ("fractions are tokens", " or x[m] != int(x[m])", ""),
-        ("tokens after a wrong one are written", "            return m\n", "            tokens[m + 1:] = 0\n            return m\n"),
+        ("tokens after a wrong one are written", "            return m\n",
+         "            tokens[m + 1:] = 0\n            return m\n"),
         ("rows by place, not by token", "y[m, k] = w[tokens[m], k]", "y[m, k] = w[m % len(w), k]"),
         ("missing clear of dW", "    dw[:] = 0\n", "    pass\n"),
         ("a frequent token's last error alone", "dw[tokens[m], k] += dy[m, k]", "dw[tokens[m], k] = dy[m, k]"),
@@ -426,7 +427,7 @@ FAULTS = {
         ("what layers remember is not counted", "[(step.work, step.state) for", "[step.work for"),
         ("what two places share counts twice", "if id(array) not in seen:", "if True:"),
     ],
-    ("engine/normalization.py", "tests/engine/test_normalization.py tests/layers/test_normalization_layers.py"): [
+    ("engine/normalization.py", "tests/engine/test_normalization.py"): [
         ("mean of the first block alone", "range(A):\n        row = x[a, c]\n        for i in range(B):\n            dist",
          "range(1):\n        row = x[a, c]\n        for i in range(B):\n            dist"),
         ("variance divided by M - 1", "squares / (A * B)", "squares / max(1, A * B - 1)"),
@@ -451,7 +452,7 @@ FAULTS = {
         ("layer norm's dx forgets that γ differs", "        g = np.float64(w[i]) * dy[i]", "        g = np.float64(dy[i])"),
         ("layer norm's dx without r in x̂", "products * r * r / x.size", "products * r / x.size"),
     ],
-    ("engine/attention.py", "tests/engine/test_attention.py tests/layers/test_attention_layers.py"): [
+    ("engine/attention.py", "tests/engine/test_attention.py"): [
         ("scores without 1/√d", "s.dtype.type(1 / np.sqrt(d))", "s.dtype.type(1)"),
         ("scores divided by √D", "s.dtype.type(1 / np.sqrt(d))", "s.dtype.type(1 / np.sqrt(D))"),
         ("gradient without 1/√d", "do.dtype.type(1 / np.sqrt(d))", "do.dtype.type(1)"),
@@ -466,7 +467,7 @@ FAULTS = {
         ("dq sees the bands before alone", "before, after = (end, i) if causal", "before, after = (max(i, 1), i) if causal"),
         ("a causal band sees its first tokens alone", "seen = end if causal else T", "seen = max(i, 1) if causal else T"),
     ],
-    ("engine/embedding.py", "tests/engine/test_embedding.py tests/layers/test_embedding_layers.py"): [
+    ("engine/embedding.py", "tests/engine/test_embedding.py"): [
         ("a frequent token counts once", "first[tokens[m] + 2] += 1", "first[tokens[m] + 2] = 1"),
         ("missing clear of the counts", "    fill(first, 0)\n", "    pass\n"),
         ("missing clear of the sum", "        fill(total, 0.0)\n", "        pass\n"),
@@ -505,11 +506,11 @@ FAULTS = {
         ("x moves running statistics in backward", "if work.given:  # no x", "if False:  # no x"),
         ("one momentum for all", "x.shape[1], self.momentum,", "x.shape[1], 0.1,"),
         ("a batch of one has a variance of 0", "if count == 1:", "if count == 0:"),
-        ("the batch's first axis is a channel's", "return array.T if array.ndim == 2", "return array if array.ndim == 2"),
-        ("pixels of an image are its channels", "array.swapaxes(0, 1).reshape(array.shape[1], -1)",
-         "array.reshape(array.shape[1], -1)"),
+        ("batch norm of images with the batch first", "    batch_last = True\n", "    batch_last = None\n"),
+        ("batch norm's dβ and dγ exchanged", "dy, x, work.mean, work.r, step.dw.scale, step.dw.shift)\n        if step.dx is None:",
+         "dy, x, work.mean, work.r, step.dw.shift, step.dw.scale)\n        if step.dx is None:"),
     ],
-    ("engine/layers/normalization.py", "tests/engine/test_normalization.py tests/layers/test_normalization_layers.py"): [
+    ("engine/layers/normalization.py", "tests/engine/test_layers.py"): [
         ("running statistics move with x", "1 / work.count if training else 0.0", "1 / work.count"),
         ("every channel has two numbers", "step.work.share = step.x.size // C, 0.0", "step.work.share = 2, 0.0"),
         ("nothing is remembered", "if training:\n            remember", "if False:\n            remember"),
@@ -522,6 +523,31 @@ FAULTS = {
          "kernels.layer_norm(step.x.reshape(shape), step.w.scale, step.w.shift, 1e-5,"),
         ("dγ and dβ exchanged", "kernels.hand_over(work.parts[0], step.dw.scale, step.dw.shift)",
          "kernels.hand_over(work.parts[0], step.dw.shift, step.dw.scale)"),
+    ],
+    ("engine/layers/embedding.py", "tests/engine/test_layers.py"): [
+        ("a token's errors are those of the batch before", "        sort_tokens(work.tokens, work.first, work.order)\n", ""),
+        ("a position's errors are those of an example", "np.arange(N * T).reshape(N, T).T.ravel()", "np.arange(N * T)"),
+        ("the error passes no position", "np.copyto(step.dx, step.dy)", "step.dx[...] = 0"),
+        ("the mean is a sum", "np.divide(step.y, T, out=step.y)", "pass"),
+    ],
+    ("engine/layers/attention.py", "tests/engine/test_layers.py"): [
+        ("causal attention sees all tokens", "attention(step.x, self.core.causal,", "attention(step.x, False,"),
+        ("one head", "T, D), dtype, heads = step.y.shape, step.y.dtype, self.core.heads",
+         "T, D), dtype, heads = step.y.shape, step.y.dtype, 1"),
+    ],
+    ("layers/attention.py", "tests/layers/test_attention_layers.py tests/test_initial_values.py"): [
+        ("heads take their numbers in turn", "array.reshape(*array.shape[:2], *parts, self.heads, -1)",
+         "array.reshape(*array.shape[:2], *parts, -1, self.heads).swapaxes(-1, -2)"),
+        ("causal attention sees all tokens", "self.by_head(step.x, 3), self.causal,", "self.by_head(step.x, 3), False,"),
+    ],
+    ("layers/embedding.py", "tests/layers/test_embedding_layers.py"): [
+        ("a position's errors of one example", "np.sum(step.dy, axis=0,", "np.sum(step.dy[:1], axis=0,"),
+        ("the error passes no position", "np.copyto(step.dx, step.dy)", "step.dx[...] = 0"),
+        ("a token has a derivative", "step.dx[...] = 0", "step.dx[...] = 1"),
+    ],
+    ("layers/tokens.py", "tests/layers/test_token_layers.py"): [
+        ("the mean is a sum", "np.divide(step.y, step.x.shape[1], out=step.y)", "pass"),
+        ("added up in float32", "axis=1, dtype=np.float64, out=step.y)", "axis=1, out=step.y)"),
     ],
     ("layers/pooling.py", "tests/engine/test_pooling.py"): [
         ("winner's place overflows one byte", "places <= 256", "places <= 512"),

@@ -9,7 +9,9 @@ from isbe_np.layers.base import Step, zeros
 
 
 class FastBatchNorm(Fast):
-    """`BatchNorm`."""
+    """`BatchNorm`, in either layout."""
+
+    batch_last = None
 
     def prepare(self, step: Step) -> None:
         C = step.w.scale.size
