@@ -507,8 +507,8 @@ FAULTS = {
         ("one momentum for all", "x.shape[1], self.momentum,", "x.shape[1], 0.1,"),
         ("a batch of one has a variance of 0", "if count == 1:", "if count == 0:"),
         ("batch norm of images with the batch first", "    batch_last = True\n", "    batch_last = None\n"),
-        ("batch norm's dβ and dγ exchanged", "dy, x, work.mean, work.r, step.dw.scale, step.dw.shift)\n        if step.dx is None:",
-         "dy, x, work.mean, work.r, step.dw.shift, step.dw.scale)\n        if step.dx is None:"),
+        ("batch norm's dγ and dβ exchanged", "work.r, step.dw.scale, step.dw.shift)\n        if step.dx is None:",
+         "work.r, step.dw.shift, step.dw.scale)\n        if step.dx is None:"),
     ],
     ("engine/layers/normalization.py", "tests/engine/test_layers.py"): [
         ("running statistics move with x", "1 / work.count if training else 0.0", "1 / work.count"),
