@@ -178,8 +178,8 @@ FAULTS = {
         ("tokens after a wrong one are written", "            return m\n",
          "            tokens[m + 1:] = 0\n            return m\n"),
         ("rows by place, not by token", "y[m, k] = w[tokens[m], k]", "y[m, k] = w[m % len(w), k]"),
-        ("missing clear of dW", "    dw[:] = 0\n", "    pass\n"),
-        ("a frequent token's last error alone", "dw[tokens[m], k] += dy[m, k]", "dw[tokens[m], k] = dy[m, k]"),
+        ("dW added to the last one", "    dw[:] = total\n", "    dw[:] += total\n"),
+        ("a frequent token's last error alone", "total[tokens[m], k] += dy[m, k]", "total[tokens[m], k] = dy[m, k]"),
     ],
     ("kernels/dropout.py", "tests/test_graph.py -k dropout"): [
         ("what is kept is not scaled up", "y[i] = x[i] * scale if", "y[i] = x[i] if"),

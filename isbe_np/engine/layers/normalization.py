@@ -6,11 +6,13 @@ from isbe_np.engine import normalization as kernels
 from isbe_np.engine.layers.base import Fast
 from isbe_np.kernels.normalization import remember
 from isbe_np.layers.base import Step, zeros
+from isbe_np.layers.normalization import BatchNorm, LayerNorm
 
 
 class FastBatchNorm(Fast):
     """`BatchNorm`, in either layout."""
 
+    core: BatchNorm
     batch_last = None
 
     def prepare(self, step: Step) -> None:
@@ -50,6 +52,7 @@ class FastBatchNorm(Fast):
 class FastLayerNorm(Fast):
     """`LayerNorm`."""
 
+    core: LayerNorm
     batch_last = False
 
     def prepare(self, step: Step) -> None:
