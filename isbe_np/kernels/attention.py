@@ -12,9 +12,9 @@ Backward, from do = ∂loss/∂o, in the opposite order:
     ds_i  = Jᵀ da_i                  J = diag(a_i) − a_i a_iᵀ, the Jacobian of softmax: J_lj = ∂a_il / ∂s_ij
     dq_i  = Σ_j ds_ij k_j / √d       dk_j = Σ_i ds_ij q_i / √d
 
-`softmax_backward` multiplies by J entry by entry. Multiplied out it is ds_i = a_i ⊙ (da_i − ⟨a_i, da_i⟩), which needs T products
-instead of T². No cross-entropy follows this softmax, so that nothing cancels J as in the last layer of a classifier. Where a
-weight is 0, its row and column of J are 0: backward needs no case for causal.
+`softmax_backward` multiplies by J, entry by entry. Multiplied out this is ds_i = a_i ⊙ (da_i − ⟨a_i, da_i⟩), with T products in
+place of T². No cross-entropy follows this softmax, so that J does not cancel as it does in a classifier's last layer. Where a
+weight is 0, so are its row and column of J: backward is the same for causal attention.
 """
 
 import numpy as np

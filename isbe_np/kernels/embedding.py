@@ -7,6 +7,8 @@ In matrices Y = S W, where S[m, v] is 1 for v = v_m and 0 otherwise. Backward, f
     dW[v] = Σ dy[m] over all m with v_m = v        in matrices dW = Sᵀ dY: a row gets the sum from all places where it stood
 """
 
+import numpy as np
+
 from isbe_np.compiler.jit import jit, prange
 
 
@@ -36,10 +38,12 @@ def embedding(w, tokens, y):
 def embedding_backward(dy, tokens, dw):
     """dW[v_m] += dy[m]. Shapes: dy (M, K), tokens (M,), dw (V, K).
 
-    One thread: of two, both could add to the same row at once.
+    One thread: of two, both could add to the same row at once. Sums are float64, as a frequent token, such as a space in a
+    text, comes thousands of times a batch.
     """
     M, K = dy.shape
-    dw[:] = 0
+    total = np.zeros(dw.shape)
     for m in range(M):
         for k in range(K):
-            dw[tokens[m], k] += dy[m, k]
+            total[tokens[m], k] += dy[m, k]
+    dw[:] = total

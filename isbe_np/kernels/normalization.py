@@ -78,7 +78,7 @@ def batch_norm_backward_parameters(dy, x, mean, r, dw, db):
 
 @jit
 def remember(mean, variance, M, momentum, running_mean, running_variance):
-    """Running μ and v move by a share `momentum` to μ and v M / (M − 1), as v of M numbers is too small on average. All (C,)."""
+    """Running μ and v move by a share `momentum` to μ and v M / (M − 1): v of M numbers is too small on average. All (C,)."""
     for c in range(mean.size):
         running_mean[c] += running_mean.dtype.type(momentum * (mean[c] - running_mean[c]))
         running_variance[c] += running_variance.dtype.type(momentum * (variance[c] * M / (M - 1) - running_variance[c]))

@@ -37,6 +37,8 @@ class BatchNorm(Normalization):
     uses the running ones. A layer that stands in several places of a graph has one of each, which every place moves.
     """
 
+    batch_last = True
+
     def __init__(self, momentum: float = 0.1, eps: float = 1e-5, name: str | None = None):
         super().__init__(eps, name)
         self.momentum = _number("BatchNorm(momentum)", momentum, "a number above 0, up to 1", lambda p: 0 < p <= 1)
@@ -69,7 +71,7 @@ class BatchNorm(Normalization):
         step.work.given = False
 
     def forward(self, step: Step) -> None:
-        work, state, x, y = step.work, step.state, channels(step, step.x), channels(step, step.y)
+        work, state, x, y = step.work, step.state, channels(step.x), channels(step.y)
         work.given = not step.mode.training
         if work.given:
             work.mean[:], work.variance[:] = state.mean, state.variance
@@ -81,11 +83,11 @@ class BatchNorm(Normalization):
         kernels.batch_norm(x, work.mean, work.r, step.w.scale, step.w.shift, y)
 
     def backward(self, step: Step) -> None:
-        work, x, dy = step.work, channels(step, step.x), channels(step, step.dy)
+        work, x, dy = step.work, channels(step.x), channels(step.dy)
         kernels.batch_norm_backward_parameters(dy, x, work.mean, work.r, step.dw.scale, step.dw.shift)
         if step.dx is None:
             return
-        dx = channels(step, step.dx)
+        dx = channels(step.dx)
         if work.given:  # no x moves μ and v
             np.multiply(dy, (work.r * step.w.scale)[:, None], out=dx)
         else:
@@ -129,11 +131,9 @@ class LayerNorm(Normalization):
         return f"eps={self.eps}"
 
 
-def channels(step: Step, array: np.ndarray) -> np.ndarray:
-    """A view of images or vectors as (C, M), all numbers of a channel in a row."""
-    if step.batch_last:
-        return array.reshape(len(array), -1)
-    return array.T if array.ndim == 2 else array.swapaxes(0, 1).reshape(array.shape[1], -1)
+def channels(array: np.ndarray) -> np.ndarray:
+    """A view of images (C, H, W, N) or vectors (C, N) as (C, M), all numbers of a channel in a row."""
+    return array.reshape(len(array), -1)
 
 
 def _number(who: str, given, expected: str, fits) -> float:

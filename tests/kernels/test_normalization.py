@@ -54,7 +54,7 @@ def test_statistics_and_forward(shape, norm, random, dtype, assert_close):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_backward_is_the_central_difference(shape, norm, random):
-    forward, by_input, by_parameters, choose, beside = norm
+    _, by_input, by_parameters, choose, beside = norm
     x, dy, *parameters = drawn(random, shape)
     w, b = choose(*parameters[:2]), choose(*parameters[2:])
     mean, r = statistics(x)

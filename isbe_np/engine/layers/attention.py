@@ -6,12 +6,14 @@ from isbe_np.compiler.jit import SETTINGS
 from isbe_np.engine.attention import attention, attention_backward
 from isbe_np.engine.layers.base import Fast
 from isbe_np.engine.vectors import width
+from isbe_np.layers.attention import Attention
 from isbe_np.layers.base import Step, zeros
 
 
 class FastAttention(Fast):
     """`Attention`."""
 
+    core: Attention
     batch_last = False
 
     def prepare(self, step: Step) -> None:

@@ -6,10 +6,14 @@ from isbe_np.engine import normalization as kernels
 from isbe_np.engine.layers.base import Fast
 from isbe_np.kernels.normalization import remember
 from isbe_np.layers.base import Step, zeros
+from isbe_np.layers.normalization import BatchNorm, LayerNorm
 
 
 class FastBatchNorm(Fast):
-    """`BatchNorm`."""
+    """`BatchNorm`, in either layout."""
+
+    core: BatchNorm
+    batch_last = None
 
     def prepare(self, step: Step) -> None:
         C = step.w.scale.size
@@ -48,6 +52,7 @@ class FastBatchNorm(Fast):
 class FastLayerNorm(Fast):
     """`LayerNorm`."""
 
+    core: LayerNorm
     batch_last = False
 
     def prepare(self, step: Step) -> None:
