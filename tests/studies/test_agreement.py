@@ -19,8 +19,8 @@ def wrong(route, monkeypatch, amount=1e-3):
     """Let `route` send an error that is off by a thousandth."""
     send = routes.SEND[route]
 
-    def off(head, t, e):
-        send(head, t, e)
+    def off(head, y, t, e):
+        send(head, y, t, e)
         e *= e.dtype.type(1 + amount)
 
     monkeypatch.setitem(routes.SEND, route, off)

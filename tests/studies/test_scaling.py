@@ -182,7 +182,7 @@ def test_what_the_system_refuses_all_the_same_is_told(invented, here, monkeypatc
     def refuse(*_):
         raise MemoryError("none left")
 
-    monkeypatch.setattr("isbe_np.heads.routes.kernels.jacobian_product", refuse)
+    monkeypatch.setattr("isbe_np.heads.routes.kernels.jacobian_error", refuse)
     found = scaling.scaling((4,), batch=2, rounds=2, executor=here, progress=False)
     assert found.of("jacobian")[4].refused == "tried, and refused: none left" and found.of("isbe")[4].seconds
 
