@@ -64,7 +64,7 @@ def softmax(x, y):
 
 @jit
 def target_sums(x, t, n, m):
-    """τ = Σ_j t_j and Σ_j t_j (x_j − m) for row n of x, t (N, C): not `exact`, so that both sums vectorise; 0 · ∞ counts as 0"""
+    """τ = Σ_j t_j and Σ_j t_j (x_j − m) for row n of x, t (N, C): not `exact`, so that both vectorise; 0 · ∞ counts as 0"""
     tau, total = np.float64(0), np.float64(0)
     for j in range(x.shape[1]):
         tau += t[n, j]

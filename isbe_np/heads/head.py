@@ -13,7 +13,7 @@ from isbe_np.heads import fast
 from isbe_np.heads.choices import BUILT_IN, REDUCTIONS, choose_loss, choose_normalizer
 from isbe_np.heads.losses import values
 from isbe_np.heads.normalizers import Softmax
-from isbe_np.heads.refusals import (buffer, read_scores, read_soft, refuse_bad_row, refuse_error, refuse_nonfinite, refuse_route)
+from isbe_np.heads.refusals import buffer, read_scores, read_soft, refuse_bad_row, refuse_error, refuse_nonfinite, refuse_route
 from isbe_np.heads.routes import ROUTES, SEND
 from isbe_np.heads.targets import dense_targets, read_targets
 from isbe_np.switch import read_kernels
