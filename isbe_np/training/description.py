@@ -16,7 +16,7 @@ from isbe_np.checks import FLOATS
 from isbe_np.files import Misfit
 from isbe_np.graph import Graph, in_order
 from isbe_np.heads import Head
-from isbe_np.heads.head import BUILT_IN
+from isbe_np.heads.choices import BUILT_IN
 from isbe_np.layers import Input, Layer, Node
 from isbe_np.layers.attention import Attention, Projection
 from isbe_np.layers.base import InputLayer
