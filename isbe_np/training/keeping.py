@@ -121,7 +121,10 @@ def newest(path: str | os.PathLike) -> Checkpoint | None:
 
 
 class Keeping:
-    """What a training keeps of itself while it runs: a checkpoint in `folder`, at the start, in time, after each epoch, and when a signal ends the training: Stopped."""
+    """Writes a checkpoint in `folder`: at the start, every so many `seconds`, and after each epoch.
+
+    When a signal asks for the end, it writes one too and raises Stopped. `run` is the training's `Observer`.
+    """
 
     def __init__(self, folder: Folder, seconds: float, note: Any, stopping: Stopping):
         self.folder, self.seconds, self.note, self.stopping = folder, seconds, note, stopping
@@ -129,7 +132,7 @@ class Keeping:
         self._environment, self._saved, self._data = deciding(), 0.0, ""
 
     def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
-        """The checkpoint to go on from, with which the network and the optimizer were filled, or None. `run`: an `Observer`."""
+        """The checkpoint to go on from, with which the network and the optimizer were filled, or None."""
         self.settings, self._data = settings, digest(data)
         if self.folder.holds_one() and not resume:
             raise FileExistsError(f"train(checkpoint) expects a new folder; {self.folder.path} holds a checkpoint already. Go "

@@ -6,6 +6,7 @@ in the gradients and in the change they would make, before the update.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from dataclasses import dataclass, replace
@@ -81,7 +82,9 @@ class Observer(Unwatched):
         training = found.training or {}
         vars(self.history).update(vars(found.history))
         self.epoch, self.batch, self.sums = training["epoch"], training["batch"], Sums(**training["sums"])
-        self.early.recall(self.task.batches(0), found.early)
+        # Fewer examples than are kept, or none of a last batch that is left out: the second epoch's came next.
+        epochs = map(self.task.batches, range(self.epoch + 1))
+        self.early.recall(itertools.chain.from_iterable(epochs), found.early)
 
     # Between the lines of `learn`
 

@@ -1,7 +1,7 @@
 """The training loop. Learning from a batch is the four lines of `learn`; what watches them stands beside it, in `observer.py`.
 
-`task.py` checks the arguments and the data. `running.py` starts the loop and ends it, by whatever cause. `keeping.py` writes the
-checkpoints.
+`task.py` checks the arguments and the data. `running.py` starts the loop and ends it, by whatever cause. `keeping.py` writes
+the checkpoints.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def learn(net: Graph, head: Head, optimizer: Optimizer, x: np.ndarray, y: np.nda
     """Learn from one batch: scores, error, gradients, update.
 
     x (N, *input shape) of the network's dtype. y holds the labels, (N,), or (N, T) for a network with scores for each of T
-    positions, or dense targets of the scores' shape. `watch` is shown what comes of each line and may raise to end the training.
+    positions, or dense targets of the scores' shape. `watch` is shown what comes of each line, and may raise to end it all.
     """
     with net.exclusive(), watch:
         scores = net.forward(x, training=True)

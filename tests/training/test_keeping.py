@@ -17,7 +17,8 @@ import tiny
 
 import isbe_np as isbe
 from isbe_np import files
-from isbe_np.training import checkpoint, keeping
+from isbe_np.training import checkpoint, keeping, observer
+from isbe_np.training.diagnosis import Early
 
 
 class Stopping(isbe.SGD):
@@ -250,6 +251,20 @@ def test_a_training_that_drops_the_last_batch_goes_on(folder):
     assert train(folder, Stopping(6), **how)[2].steps == 6
     resumed = train(folder, resume=True, **how)
     assert same(resumed, train(**how)) and resumed[2].steps == 12
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("at", [3, 6, 9])
+def test_the_first_examples_are_recalled_with_the_scores_they_had(folder, at, drop_last, monkeypatch):
+    """Also where an epoch has fewer than are kept, so that some are of the second: by them it is told whether all is well."""
+    made = []
+    monkeypatch.setattr(observer, "Early", lambda: made.append(Early()) or made[-1])
+    train(drop_last=drop_last)
+    train(folder, Stopping(at), drop_last=drop_last)
+    train(folder, resume=True, drop_last=drop_last)
+    for name in ("x", "y", "scores"):
+        never_stopped, _, resumed = (np.concatenate(getattr(early, name)) for early in made)
+        assert np.array_equal(never_stopped, resumed)
 
 
 def test_a_checkpoint_from_before_there_was_drop_last_goes_on(folder):
