@@ -14,10 +14,10 @@ from isbe_np import search_path  # noqa: F401  before anything is imported that 
 import logging
 
 from isbe_np import datasets, networks
+from isbe_np.compiler.jit import set_threads
 from isbe_np.gradient_check import GradientError, check_gradients
 from isbe_np.graph import Graph, Sequential
 from isbe_np.heads import LOSSES, NORMALIZERS, REDUCTIONS, ROUTES, Head, Normalizer, softmax_jacobian
-from isbe_np.kernels.jit import set_threads
 from isbe_np.layers import (
     GELU,
     Add,
@@ -44,6 +44,7 @@ from isbe_np.layers import (
     Sigmoid,
     Tanh,
 )
+from isbe_np.switch import KERNELS
 from isbe_np.training import (
     SGD,
     Adam,
@@ -64,13 +65,13 @@ from isbe_np.training import (
 )
 
 __all__ = [
-    "GELU", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "Affine", "AveragePool2D",
-    "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift", "GlobalAveragePool",
-    "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm", "LeakyReLU",
-    "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU", "Sequential",
-    "Sigmoid", "Tanh", "TrainingInterrupted", "accuracy", "check_gradients", "datasets", "load_checkpoint", "load_network",
-    "load_safetensors", "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads", "softmax_jacobian",
-    "train",
+    "GELU", "KERNELS", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "Affine",
+    "AveragePool2D", "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift",
+    "GlobalAveragePool", "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm",
+    "LeakyReLU", "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU",
+    "Sequential", "Sigmoid", "Tanh", "TrainingInterrupted", "accuracy", "check_gradients", "datasets", "load_checkpoint",
+    "load_network", "load_safetensors", "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads",
+    "softmax_jacobian", "train",
 ]
 
 logging.getLogger("isbe_np").addHandler(logging.NullHandler())  # quiet, unless a program asks to hear

@@ -11,8 +11,8 @@ import llvmlite.binding
 import numba
 import numpy as np
 
-from isbe_np.kernels import jit
-from isbe_np.kernels.cache import cache_state, fingerprint
+from isbe_np.compiler import jit
+from isbe_np.compiler.cache import cache_state, fingerprint
 
 
 def describe(paths: bool = True) -> dict:

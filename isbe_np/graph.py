@@ -25,6 +25,7 @@ from isbe_np.layers.sentences import instead, refuse_no_shape
 from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
 from isbe_np.sharing import Sharing
+from isbe_np.switch import read_kernels
 
 # Plans of so many batch sizes are kept: training, its last smaller batch, evaluation and its last smaller batch.
 PLANS = 4
@@ -38,11 +39,14 @@ class Graph:
     inputs, outputs : nodes; every path from outputs back must end at inputs.
     seed : decides the parameters' first values and what random layers draw.
     dtype : np.float32 or np.float64, of every array of the network.
-    fuse : run layers together where one pass can do the work of several, such as Conv2D, ReLU and MaxPool2D. The results are
-        the same; the values between such layers are not stored, but computed when asked for.
+    fuse : let fast kernels run layers together where one pass can do the work of several, such as Conv2D, ReLU and MaxPool2D.
+        The results are the same; the values between such layers are not stored, but computed when asked for.
+    kernels : one of `KERNELS`, which ``net.kernels`` switches between two passes. "plain" kernels are loops as in the formula,
+        to be read and stepped through. "fast" ones compute the same several times faster. They agree to rounding.
     """
 
-    def __init__(self, inputs: Node, outputs: Node, seed: int = 0, dtype=np.float32, fuse: bool = True):
+    def __init__(self, inputs: Node, outputs: Node, seed: int = 0, dtype=np.float32, fuse: bool = True,
+                 kernels: str = "fast"):
         if np.dtype(dtype) not in FLOATS:
             raise TypeError(f"Graph expects dtype np.float32 or np.float64; got {dtype!r}.")
         self.seed, self.dtype, self.fuse = whole("Graph(seed)", seed, least=0), np.dtype(dtype), bool(fuse)
@@ -52,10 +56,26 @@ class Graph:
         self._make_parameters()
         self._make_state()
         self.random = np.random.default_rng([self.seed, 1])
-        self._plans: OrderedDict[int, Plan] = OrderedDict()
+        self._plans: OrderedDict[tuple[int, str], Plan] = OrderedDict()
         self._ran: Plan | None = None
         self._went_back = False
         self.sharing = Sharing()
+        self.kernels = kernels
+
+    @property
+    def kernels(self) -> str:
+        """Which kernels compute, one of `KERNELS`; "plain" always under NUMBA_DISABLE_JIT=1.
+
+        Assigned between two passes: parameters and what layers remember stay, and backward needs a new forward pass.
+        """
+        return self._kernels
+
+    @kernels.setter
+    def kernels(self, kernels: str) -> None:
+        kernels = read_kernels("Graph(kernels)", kernels)
+        with self.sharing:
+            if kernels != self.__dict__.get("_kernels"):
+                self._kernels, self._ran, self._went_back = kernels, None, False
 
     def _make_parameters(self) -> None:
         """One flat buffer for values, one for gradients; each parameter starts at a multiple of 64 bytes."""
@@ -100,6 +120,7 @@ class Graph:
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
         self._plans, self._ran, self._went_back = OrderedDict(), None, False
+        self._kernels = read_kernels("Graph(kernels)", state.get("_kernels", "fast"))  # here there may be no compiler
         self._cut_views()
 
     def forward(self, batch, training: bool = False, out: np.ndarray | None = None) -> np.ndarray:
@@ -168,15 +189,17 @@ class Graph:
         return batch
 
     def _plan(self, N: int) -> Plan:
-        if N not in self._plans:
+        key = N, self._kernels
+        if key not in self._plans:
             if len(self._plans) == PLANS:
                 self._plans.popitem(last=False)
-            self._plans[N] = self._lay_out(N)
-        self._plans.move_to_end(N)
-        return self._plans[N]
+            self._plans[key] = self._lay_out(N)
+        self._plans.move_to_end(key)
+        return self._plans[key]
 
     def _lay_out(self, N: int) -> Plan:
-        return Plan(self.nodes, N, self.dtype, self._views, self._states, self.random, self.fuse)
+        return Plan(self.nodes, N, self.dtype, self._views, self._states, self.random, self._kernels,
+                    self.fuse)
 
     def memory(self, batch_size: int, slots: int = 1) -> Memory:
         """Bytes that a training step takes with batches of `batch_size`, and what for; nothing is run.
@@ -250,7 +273,8 @@ class Graph:
 class Sequential(Graph):
     """Layers one after another: Sequential((784,), Dense(100), ReLU(), Dense(10), seed=0)."""
 
-    def __init__(self, input_shape, *layers: Layer, seed: int = 0, dtype=np.float32, fuse: bool = True):
+    def __init__(self, input_shape, *layers: Layer, seed: int = 0, dtype=np.float32, fuse: bool = True,
+                 kernels: str = "fast"):
         refuse_no_shape(input_shape, layers)
         node = first = Input(input_shape)
         if not layers:
@@ -259,7 +283,7 @@ class Sequential(Graph):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential expects layers after the input's shape; got {layer!r}.{instead(layer)}")
             node = layer(node)
-        super().__init__(first, node, seed=seed, dtype=dtype, fuse=fuse)
+        super().__init__(first, node, seed=seed, dtype=dtype, fuse=fuse, kernels=kernels)
 
 
 def in_order(first: Node, last: Node) -> list[Node]:

@@ -2,8 +2,10 @@
 
 Everything is laid out once, when a batch size is first seen: no step of training makes a buffer again. A node's value is
 stored in the layout its layer's kernels want, images with the batch last; where a reader wants the other layout, a step in
-between turns it, once for all such readers. Layers whose work one pass can do are run as one (see `layers.fused`); the values
-between them are then not stored, and are computed when somebody asks for them.
+between turns it, once for all such readers.
+
+Plain kernels run layer by layer. For fast ones the engine's layers take the place of the package's, some of them of several
+(see `engine.replace`): the values between these are not stored, and are computed when somebody asks for them.
 
 In a backward pass, the first of a value's readers to run writes the value's gradient and the others add to it; parameters of
 a layer that stands in several places are summed in the same way.
@@ -16,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from isbe_np.engine.layout import lay, transpose
+from isbe_np.engine.replace import fast_layer, replace
 from isbe_np.kernels.finite import all_finite
-from isbe_np.kernels.layout import lay, transpose
 from isbe_np.layers.base import Layer, Mode, Node, Step, zeros
-from isbe_np.layers.fused import fuse
 
 
 def chains(nodes: list[Node], output: Node) -> list[list[Node]]:
@@ -42,25 +44,31 @@ class Turn(Layer):
     """Stores a value in the other layout: the step that a plan puts between two layers that differ.
 
     With a single example both layouts are the same numbers in the same order: the other one is then a view.
+    `transpose` writes the transpose of its first argument, a matrix, into its second.
     """
 
-    def __init__(self, batch_last: bool, N: int):
+    def __init__(self, batch_last: bool, N: int, transpose):
         super().__init__()
-        self.to_last, self.view = batch_last, N == 1
+        self.to_last, self.view, self.transpose = batch_last, N == 1, transpose
 
     def forward(self, step: Step) -> None:
-        self.turn(step.x, step.y, self.to_last)
+        turn(step.x, step.y, self.to_last, self.transpose)
 
     def backward(self, step: Step) -> None:
         if step.dx is not None:
-            self.turn(step.dy, step.dx, not self.to_last)
+            turn(step.dy, step.dx, not self.to_last, self.transpose)
 
-    @staticmethod
-    def turn(source, target, to_last):
-        """Both layouts of a batch are matrices with one row or one column an example; each is the other's transpose."""
-        batch = source.shape[0] if to_last else source.shape[-1]
-        a, b = (batch, source.size // batch), (source.size // batch, batch)
-        transpose(source.reshape(a if to_last else b), target.reshape(b if to_last else a))
+
+def turn(source, target, to_last, transpose):
+    """Both layouts of a batch are matrices with one row or one column an example; each is the other's transpose."""
+    batch = source.shape[0] if to_last else source.shape[-1]
+    a, b = (batch, source.size // batch), (source.size // batch, batch)
+    transpose(source.reshape(a if to_last else b), target.reshape(b if to_last else a))
+
+
+def copy_transposed(a, b):
+    """b = aᵀ, as NumPy copies it: `transpose` for plain kernels."""
+    np.copyto(b, a.T)
 
 
 class Slot:
@@ -79,7 +87,9 @@ class Plan:
     """All buffers and steps of one graph for batches of N."""
 
     def __init__(self, nodes: list[Node], N: int, dtype, views: dict, states: dict, random: np.random.Generator,
-                 fused: bool = True):
+                 kernels: str = "fast", fuse: bool = True):
+        self.fast, self.fuse = kernels == "fast", fuse
+        self.transpose = transpose if self.fast else copy_transposed
         self.N, self.dtype, self.views, self.states = N, dtype, dict(views), states
         self.mode = Mode(False, random)
         self.slots: dict[tuple[Node, bool], Slot] = {}
@@ -91,7 +101,7 @@ class Plan:
         self._store(first, self.home[first])
         for chain in chains(nodes[1:], nodes[-1]):
             while chain:
-                layer, count = fuse([node.layer for node in chain]) if fused else (chain[0].layer, 1)
+                layer, count = replace([node.layer for node in chain], fuse) if self.fast else (chain[0].layer, 1)
                 self._add(layer, chain[:count])
                 chain = chain[count:]
         self.input = self.slots[nodes[0], self.home[nodes[0]]]
@@ -112,7 +122,7 @@ class Plan:
     def _slot(self, node: Node, batch_last: bool) -> Slot:
         """Where `node` is stored in this layout; a step that turns it is added at the first call."""
         if (node, batch_last) not in self.slots:
-            source, turn = self.slots[node, not batch_last], Turn(batch_last, self.N)
+            source, turn = self.slots[node, not batch_last], Turn(batch_last, self.N, self.transpose)
             target = self._store(node, batch_last, source.value if turn.view else None)
             step = Step([source.value], target.value, SimpleNamespace(), self.mode)
             self.steps.append((turn, step, [source], target))
@@ -137,11 +147,14 @@ class Plan:
 
     def take(self, batch: np.ndarray) -> bool:
         """Copy `batch` (N, ...) to where the first steps read it; False, and no copy to be used, if it is not all finite."""
-        if self.N == 1 or not self.input.batch_last:
+        if self.fast and (self.N == 1 or not self.input.batch_last):
             rows = batch.reshape(self.N, -1)
             return lay(rows, self.rows, self.input.value.reshape(-1), rows.shape[1], 0)
         if finite := all_finite(batch.reshape(-1)):
-            Turn.turn(batch, self.input.value, True)
+            if self.input.batch_last:
+                turn(batch, self.input.value, True, self.transpose)
+            else:
+                np.copyto(self.input.value, batch)
         return finite
 
     def forward(self, training: bool) -> np.ndarray:
@@ -184,12 +197,13 @@ class Plan:
     def _between(self, node: Node, gradient: bool) -> Slot:
         """What a pass over several layers did not store, computed layer by layer from what it read and wrote."""
         chain, last = self.inner[node], self.home[node]
-        x, result, steps = self.slots[chain[0].inputs[0], last].value, self.slots[chain[-1], last], []
+        x, result, steps, layers = self.slots[chain[0].inputs[0], last].value, self.slots[chain[-1], last], [], []
         for inner in chain:
             values = {name: parameter.value for name, parameter in self.views[inner.layer].items()}
             steps.append(Step([x], zeros(self._shape(inner, last), self.dtype), SimpleNamespace(**values), self.mode))
-            inner.layer.prepare(steps[-1])
-            inner.layer.forward(steps[-1])
+            layers.append(fast_layer(inner.layer))
+            layers[-1].prepare(steps[-1])
+            layers[-1].forward(steps[-1])
             x = steps[-1].y
         if not np.array_equal(x, result.value, equal_nan=True):
             raise RuntimeError("Graph: the parameters were changed since the last forward pass, so that the values inside a "
@@ -198,10 +212,10 @@ class Plan:
         slot = Slot(node, last, steps[chain.index(node)].y)
         if gradient and result.grad is not None:
             slot.grad = result.grad
-            for inner, step in list(zip(chain, steps, strict=True))[:chain.index(node):-1]:
+            for layer, step in list(zip(layers, steps, strict=True))[:chain.index(node):-1]:
                 step.dy, step.dxs = slot.grad, [zeros(step.x.shape, self.dtype)]
-                inner.layer.prepare_backward(step)
-                inner.layer.backward(step)
+                layer.prepare_backward(step)
+                layer.backward(step)
                 slot.grad = step.dx
         return slot
 

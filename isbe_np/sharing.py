@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from isbe_np.kernels.threads import refuse_forked
+from isbe_np.compiler.threads import refuse_forked
 
 
 class Sharing:

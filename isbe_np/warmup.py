@@ -15,11 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from isbe_np.checks import nearest
+from isbe_np.compiler.cache import SETTINGS, announced, cache_folder, kept_kernels
 from isbe_np.datasets import Dataset
+from isbe_np.engine.softmax import ALONE
 from isbe_np.graph import Sequential
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
-from isbe_np.kernels.cache import SETTINGS, announced, cache_folder, kept_kernels
-from isbe_np.kernels.softmax import ALONE
 from isbe_np.layers import Dense
 from isbe_np.networks import CLASSES, IMAGE, NETWORKS
 from isbe_np.training import SGD, Adam, AdamW, train

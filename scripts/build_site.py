@@ -40,7 +40,8 @@ def gather(folder: Path) -> Path:
     shutil.copytree(SOURCES, source, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "tutorials", folder / "tutorials", ignore=shutil.ignore_patterns("__pycache__"))
     generated, extra = source / "generated", source / "extra"
-    shutil.copytree(ROOT / "isbe_np" / "kernels", generated / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("kernels", "engine"):
+        shutil.copytree(ROOT / "isbe_np" / name, generated / name, ignore=shutil.ignore_patterns("__pycache__"))
     extra.mkdir()
     shutil.copy(ROOT / "tutorials" / "explorer.html", extra / "softmax-explorer.html")
     shutil.copy(ROOT / "tutorials" / "collapse.png", generated)

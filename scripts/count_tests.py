@@ -26,7 +26,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "heads"), str(TESTS / "kernels")]
 import naive  # noqa: E402  the references are those of the tests
 import naive_heads  # noqa: E402
 import test_activations  # noqa: E402
-import test_updates  # noqa: E402
+import test_optimizers  # noqa: E402
 
 README = TESTS / "README.md"
 DTYPES = (np.float64, np.float32)
@@ -154,7 +154,8 @@ def optimizer_rows():
             for gradient in gradients:
                 net.grads[...] = gradient
                 optimizer.step(net)
-            results.append(error(net.values, test_updates.reference(name, start, gradients.astype(np.float64), 0.05, options)))
+            wanted = test_optimizers.reference(name, start, gradients.astype(np.float64), 0.05, options)
+            results.append(error(net.values, wanted))
         settings = ", ".join(f"{key}={value}" for key, value in options.items())
         yield f"{name}({settings})", None, *results, None, None
 

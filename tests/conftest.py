@@ -5,8 +5,11 @@ import signal
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
+
+import isbe_np as isbe
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -25,6 +28,23 @@ ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 5e-15}
 def dtype(request):
     """Each test that asks for a dtype runs in both."""
     return np.dtype(request.param)
+
+
+# Without the compiler there are only plain kernels.
+KERNELS = ("plain",) if numba.config.DISABLE_JIT else isbe.KERNELS
+
+
+@pytest.fixture(params=KERNELS)
+def kernels(request, monkeypatch):
+    """Each test that asks for it runs with both sets of kernels: every network in it is made with this one."""
+    monkeypatch.setattr("isbe_np.graph.read_kernels", lambda who, given: request.param)
+    return request.param
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Every network of a test that asks for it computes with the engine, without the compiler too."""
+    monkeypatch.setattr("isbe_np.graph.read_kernels", lambda who, given: "fast")
 
 
 @pytest.fixture

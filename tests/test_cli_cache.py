@@ -13,7 +13,7 @@ from permissions import may_not_write
 
 import isbe_np as isbe
 from isbe_np import cli, kept
-from isbe_np.kernels import cache
+from isbe_np.compiler import cache
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links are another matter on Windows")
 OTHER = "0123456789abcdef"

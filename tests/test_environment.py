@@ -4,8 +4,8 @@ import numba
 import numpy as np
 
 from isbe_np import report
+from isbe_np.compiler import cache, jit
 from isbe_np.environment import describe
-from isbe_np.kernels import cache, jit
 
 
 def test_everything_that_a_time_depends_on_is_told():

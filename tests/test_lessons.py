@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from isbe_np import lessons
-from isbe_np.kernels.jit import SETTINGS
+from isbe_np.compiler.jit import SETTINGS
 
 CODE = Path(__file__).parents[1]
 TUTORIALS = sorted((CODE / "tutorials").glob("plot_*.py"))

@@ -147,9 +147,9 @@ def test_a_program_s_own_level_and_handlers_are_left_alone(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("program", "said"), [
-    ("", ""), ("logging.basicConfig(format='%(name)s: %(message)s')", "isbe_np.kernels.cache: careful\n")])
+    ("", ""), ("logging.basicConfig(format='%(name)s: %(message)s')", "isbe_np.compiler.cache: careful\n")])
 def test_the_library_is_quiet_unless_a_program_asks(program, said):
-    code = f"import logging, isbe_np; {program}\nlogging.getLogger('isbe_np.kernels.cache').warning('careful')"
+    code = f"import logging, isbe_np; {program}\nlogging.getLogger('isbe_np.compiler.cache').warning('careful')"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=CODE, check=True,
                           timeout=300)
     assert (done.stdout, done.stderr) == ("", said)

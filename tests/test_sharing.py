@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 import isbe_np as isbe
-from isbe_np.kernels import threads
+from isbe_np.compiler import threads
 
 # So wide that all threads run a kernel; without the compiler so few numbers that it does not take minutes.
 WIDE, CALLS = (9, 2) if threads.SETTINGS.DISABLE_JIT else (2000, 50)

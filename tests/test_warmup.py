@@ -12,7 +12,7 @@ import pytest
 
 import isbe_np as isbe
 from isbe_np import cli, warmup
-from isbe_np.kernels import cache
+from isbe_np.compiler import cache
 
 compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled under NUMBA_DISABLE_JIT")
 ROOT = str(Path(isbe.__file__).resolve().parent.parent)

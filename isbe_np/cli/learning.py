@@ -20,10 +20,10 @@ from isbe_np.cli.options import (
     write_json,
 )
 from isbe_np.cli.words import complain
+from isbe_np.compiler.threads import threads
 from isbe_np.environment import describe
 from isbe_np.files import write_figure
 from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES
-from isbe_np.kernels.threads import threads
 from isbe_np.networks import NETWORKS
 from isbe_np.terminal import columns
 from isbe_np.training.progress import Stages

@@ -6,8 +6,8 @@ from isbe_np import datasets
 from isbe_np.checks import nearest
 from isbe_np.cli.options import add_json, count, file_path, folder_path, second_process, write_json
 from isbe_np.cli.words import say
+from isbe_np.compiler.cache import cache_state
 from isbe_np.environment import describe
-from isbe_np.kernels.cache import cache_state
 from isbe_np.networks import NETWORKS
 from isbe_np.terminal import columns
 from isbe_np.training.recipes import RECIPES

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from isbe_np.kernels.jit import jit, prange
+from isbe_np.compiler.jit import jit, prange
 
 # Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators": 2^64 over the golden ratio, and the
 # multipliers of `mix`.

@@ -1,6 +1,6 @@
 """Inverted dropout: each value is kept with probability 1 - rate and then divided by it, so that its mean stays."""
 
-from isbe_np.kernels.jit import jit
+from isbe_np.compiler.jit import jit
 
 
 @jit

@@ -11,7 +11,7 @@ first, so that nothing overflows; as −1 ≤ θ < 0, none that lies 2 or more b
 
 import numpy as np
 
-from isbe_np.kernels.jit import jit, prange
+from isbe_np.compiler.jit import jit, prange
 
 
 @jit(exact=True)

@@ -11,7 +11,7 @@ nothing overflows; as −1 ≤ τ < 0, none that lies 1 or more below the larges
 
 import numpy as np
 
-from isbe_np.kernels.jit import jit, prange
+from isbe_np.compiler.jit import jit, prange
 
 
 @jit(exact=True)

@@ -1,27 +1,10 @@
 """The fully connected layer."""
 
-from types import SimpleNamespace
-
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.kernels.dense import (
-    LARGE,
-    LARGE_ERROR,
-    dense,
-    dense_backward_bias,
-    dense_backward_input,
-    dense_backward_weight,
-    dense_by_blocks,
-)
-from isbe_np.kernels.jit import SETTINGS
-from isbe_np.kernels.layout import pitch, transpose
-from isbe_np.kernels.vectors import width
-from isbe_np.layers.base import Layer, Shape, Step, Weights, no_limits, zeros
-
-# The weights' gradient is summed over so many rows at a time: a strip of x stays in the second-level cache, and the rounding of
-# a long float32 sum, of which tokens have many terms, grows no further.
-BLOCK = 1024
+from isbe_np.kernels.dense import dense, dense_backward_input, dense_backward_parameters
+from isbe_np.layers.base import Layer, Shape, Step, Weights
 
 
 class Dense(Layer):
@@ -54,63 +37,13 @@ class Dense(Layer):
         return {"weight": Weights((self.units, features), (2 / features) ** 0.5), "bias": Weights((self.units,))}
 
     def forward(self, step: Step) -> None:
-        self.multiply(step, step.work.free)
-
-    def prepare(self, step: Step) -> None:
-        work, (N, K), dtype = step.work, rows(step.x).shape, step.x.dtype
-        work.free = no_limits(dtype)
-        if N >= LARGE:
-            work.places, work.room = strips(K, 1, dtype)
-
-    def multiply(self, step: Step, limits: tuple) -> None:
-        """step.y = x Wᵀ + b, each number limited to low..high."""
-        work, w, x, y = step.work, step.w, rows(step.x), rows(step.y)
-        if len(x) < LARGE:
-            return dense(x, w.weight, w.bias, limits, y)
-        dense_by_blocks(x, w.weight, w.bias, work.places, limits, work.room, y)
-
-    def prepare_backward(self, step: Step) -> None:
-        work, (N, O), K, dtype = step.work, rows(step.y).shape, step.x.shape[-1], step.y.dtype
-        places, work.room_for_x = strips(min(N, BLOCK), K, dtype)
-        work.blocks = [(slice(n, n + BLOCK), np.ascontiguousarray(places[:, :N - n])) for n in range(0, N, BLOCK)]
-        if N > BLOCK:
-            work.part = SimpleNamespace(weight=zeros((O, K), dtype), bias=zeros((O,), dtype))
-        work.rows_of_w, work.room_for_w = strips(O, K, dtype)
-        work.zeros = zeros((width(dtype.itemsize),), dtype)
-        if N >= LARGE_ERROR:
-            work.error_turned = zeros((O, pitch(N, dtype.itemsize)), dtype)
+        dense(rows(step.x), step.w.weight, step.w.bias, rows(step.y))
 
     def backward(self, step: Step) -> None:
-        self.backward_from_error(step, step.dy)
-
-    def backward_from_error(self, step: Step, error: np.ndarray) -> None:
-        """The gradients, given that by x Wᵀ + b."""
-        work, error = step.work, rows(error)
-        if len(error) >= LARGE_ERROR:
-            transpose(error, work.error_turned)
-        for k, block in enumerate(work.blocks):
-            dw = work.part if k else step.dw
-            self.backward_parameters(step, error, block, dw)
-            if k:
-                step.dw.weight += dw.weight
-                step.dw.bias += dw.bias
+        x, dy = rows(step.x), rows(step.dy)
+        dense_backward_parameters(dy, x, step.dw.weight, step.dw.bias)
         if step.dx is not None:
-            self.backward_input(step, error)
-
-    def backward_parameters(self, step: Step, error: np.ndarray, block: tuple, dw: SimpleNamespace) -> None:
-        """The part of the gradients by W and b that comes from a block of rows."""
-        work, (span, places) = step.work, block
-        coefficients, steps = error[span].reshape(-1), (1, error.shape[1])
-        if len(error) >= LARGE_ERROR:
-            coefficients, steps = work.error_turned.reshape(-1)[span.start:], (work.error_turned.shape[1], 1)
-        dense_backward_weight(coefficients, steps, rows(step.x)[span], places, work.zeros, work.free, work.room_for_x,
-                              dw.weight)
-        dense_backward_bias(error[span], dw.bias)
-
-    def backward_input(self, step: Step, error: np.ndarray) -> None:
-        """The gradient by x alone, given that by x Wᵀ + b, one vector a row."""
-        work = step.work
-        dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros, work.free, work.room_for_w, rows(step.dx))
+            dense_backward_input(dy, step.w.weight, rows(step.dx))
 
     def settings(self) -> str:
         return str(self.units)
@@ -119,9 +52,3 @@ class Dense(Layer):
 def rows(array: np.ndarray) -> np.ndarray:
     """Vectors (N, features) as they are, tokens (N, T, features) as (N·T, features): the same memory, one vector a row."""
     return array.reshape(-1, array.shape[-1])
-
-
-def strips(count: int, pitch: int, dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Where the rows of a matrix lie, and where in a packed strip of it, (2, count); and a strip's room for each thread."""
-    lanes = width(dtype.itemsize)
-    return np.arange(count) * [[pitch], [lanes]], zeros((SETTINGS.NUMBA_NUM_THREADS, count * lanes), dtype)

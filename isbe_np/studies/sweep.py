@@ -22,12 +22,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from isbe_np.compiler import jit
+from isbe_np.compiler.jit import set_threads
 from isbe_np.environment import describe
 from isbe_np.executors import Opener, local, spread
 from isbe_np.files import DamagedFile, json_of, odd, one_line, opened, write_json
 from isbe_np.folders import user_path
-from isbe_np.kernels import jit
-from isbe_np.kernels.jit import set_threads
 from isbe_np.plain import misfit
 
 # What a time depends on besides the configuration; other results may come from another machine's cell.

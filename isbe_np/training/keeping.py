@@ -121,20 +121,7 @@ def newest(path: str | os.PathLike) -> Checkpoint | None:
 
 
 class Keeping:
-    """What a training keeps of itself while it runs: here nothing."""
-
-    def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
-        """The checkpoint to go on from, with which the network and the optimizer were filled, or None."""
-
-    def after_step(self, run) -> None:
-        """Between two steps of an epoch."""
-
-    def after_epoch(self, run, last: bool) -> None:
-        """After an epoch's evaluation."""
-
-
-class KeepingInFolder(Keeping):
-    """A checkpoint in `folder`, at the start, in time, after each epoch, and when a signal ends the training: Stopped."""
+    """What a training keeps of itself while it runs: a checkpoint in `folder`, at the start, in time, after each epoch, and when a signal ends the training: Stopped."""
 
     def __init__(self, folder: Folder, seconds: float, note: Any, stopping: Stopping):
         self.folder, self.seconds, self.note, self.stopping = folder, seconds, note, stopping
@@ -142,6 +129,7 @@ class KeepingInFolder(Keeping):
         self._environment, self._saved, self._data = deciding(), 0.0, ""
 
     def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
+        """The checkpoint to go on from, with which the network and the optimizer were filled, or None. `run`: an `Observer`."""
         self.settings, self._data = settings, digest(data)
         if self.folder.holds_one() and not resume:
             raise FileExistsError(f"train(checkpoint) expects a new folder; {self.folder.path} holds a checkpoint already. Go "
@@ -184,6 +172,7 @@ class KeepingInFolder(Keeping):
         logger.info("going on from %s: epoch %d, batch %d", self.folder.file, training["epoch"] + 1, training["batch"])
 
     def after_step(self, run) -> None:
+        """Between two steps of an epoch."""
         self.stopping.working()
         if self.stopping.asked or time.monotonic() - self._saved >= self.seconds:
             self.save(run)
@@ -191,6 +180,7 @@ class KeepingInFolder(Keeping):
             raise Stopped(self.stopping.asked)
 
     def after_epoch(self, run, last: bool) -> None:
+        """After an epoch's evaluation."""
         self.stopping.working()
         self.save(run)
         if self.stopping.asked and not last:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from isbe_np.graph import Graph
-from isbe_np.kernels import updates
+from isbe_np.kernels import optimizers as updates
 
 
 class Optimizer:

@@ -21,7 +21,9 @@ import hashlib, json, logging, sys
 import numpy as np
 from numba.core import event
 logging.basicConfig(format="%(message)s", level=logging.WARNING)
-from isbe_np.kernels import activations, cache, dropout, finite, updates
+from isbe_np.compiler import cache
+from isbe_np.kernels import activations, dropout, finite
+from isbe_np.kernels import optimizers as updates
 with event.install_recorder("numba:compile") as compiled:
     found = hashlib.sha256()
     for dtype in (np.float32, np.float64):

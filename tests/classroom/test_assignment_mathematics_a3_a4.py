@@ -11,7 +11,7 @@ from isbe_np.classroom.assignment import find, generator
 from isbe_np.classroom.grading import Settings, grade_source
 from isbe_np.classroom.judge import compare
 from isbe_np.classroom.release import strip
-from isbe_np.kernels.jit import SETTINGS
+from isbe_np.compiler.jit import SETTINGS
 
 A3, A4 = find("a3"), find("a4")
 needs_jit = pytest.mark.skipif(bool(SETTINGS.DISABLE_JIT), reason="only a compiled solution is within the limits of time")

@@ -4,9 +4,9 @@ import naive_heads as naive
 import numpy as np
 import pytest
 
+from isbe_np.compiler.jit import SETTINGS
+from isbe_np.engine import softmax as kernels
 from isbe_np.heads import NORMALIZERS, REDUCTIONS, ROUTES, Head
-from isbe_np.kernels import softmax as kernels
-from isbe_np.kernels.jit import SETTINGS
 
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 KINDS = naive.kinds_of_targets(6, 10)

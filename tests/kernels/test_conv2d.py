@@ -1,11 +1,10 @@
-"""Convolution through the layer (padding, layouts, kernels) against the naive reference in float64."""
+"""The plain convolution against NumPy's einsum over windows, in float64, and against central differences."""
 
 import naive
 import numpy as np
 import pytest
 
-import isbe_np as isbe
-from isbe_np.kernels import conv2d as kernels
+from isbe_np.kernels.conv2d import conv2d, conv2d_backward_input, conv2d_backward_parameters
 
 # N, C, H, W, O, kernel, stride, padding
 CASES = [
@@ -16,58 +15,61 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=CASES, ids=str)
-def case(request, random, dtype):
-    N, C, H, W, O, kernel, stride, padding = request.param
-    layer = isbe.Conv2D(O, kernel, stride, padding)
-    net = isbe.Sequential((C, H, W), layer, dtype=dtype)
-    weight, bias = net.parameters()
-    bias.value[...] = random.normal(size=O)
-    x = random.normal(size=(N, C, H, W)).astype(dtype)
-    return net, x, weight.value.astype(np.float64), bias.value.astype(np.float64), stride, padding
+def batch_last(images, dtype):
+    """A batch (N, C, H, W) as the kernels take it, (C, H, W, N)."""
+    return np.ascontiguousarray(np.moveaxis(images, 0, -1).astype(dtype))
 
 
-def test_forward(case, assert_close):
-    net, x, w, b, stride, padding = case
-    assert_close(net.forward(x), naive.conv2d(x, w, b, stride, padding))
+def batch_first(images):
+    return np.moveaxis(images, -1, 0)
 
 
-def test_backward(case, random, assert_close):
-    net, x, w, _, stride, padding = case
-    dy = random.normal(size=net.forward(x).shape).astype(x.dtype)
-    net.grads[...] = 7
-    dx = net.backward(dy, input_gradient=True)
-    wanted = naive.conv2d_backward(dy.astype(np.float64), x, w, stride, padding)
-    for got, want in zip((dx, *(p.grad for p in net.parameters())), wanted, strict=True):
+def forward(x, w, b, stride, padding):
+    """y (N, O, OH, OW) by the kernel, for x (N, C, H, W)."""
+    sizes = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[2:], padding, w.shape[2:], stride, strict=True)]
+    y = np.full((len(w), *sizes, len(x)), 7, w.dtype)
+    conv2d(batch_last(x, w.dtype), w, b, y, stride, padding)
+    return batch_first(y)
+
+
+def backward(dy, x, w, stride, padding):
+    """dx (N, C, H, W), dw and db by the kernels; what they write is filled with numbers that they must overwrite."""
+    dx, dw, db = np.full((*x.shape[1:], len(x)), 7, w.dtype), np.full_like(w, 7), np.full(len(w), 7, w.dtype)
+    conv2d_backward_input(batch_last(dy, w.dtype), w, dx, stride, padding)
+    conv2d_backward_parameters(batch_last(dy, w.dtype), batch_last(x, w.dtype), dw, db, stride, padding)
+    return batch_first(dx), dw, db
+
+
+def numbers(case, random, dtype):
+    """x (N, C, H, W), w and b."""
+    N, C, H, W, O, kernel = case[:6]
+    return (random.normal(size=shape).astype(dtype) for shape in ((N, C, H, W), (O, C, *kernel), (O,)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_forward_and_backward(case, random, dtype, assert_close):
+    moves, (x, w, b) = case[6:], numbers(case, random, dtype)
+    y = forward(x, w, b, *moves)
+    assert_close(y, naive.conv2d(np.float64(x), np.float64(w), b, *moves))
+    dy = random.normal(size=y.shape).astype(dtype)
+    wanted = naive.conv2d_backward(np.float64(dy), np.float64(x), np.float64(w), *moves)
+    for got, want in zip(backward(dy, x, w, *moves), wanted, strict=True):
         assert_close(got, want, factor=4)
 
 
-@pytest.mark.parametrize("padding, stride", [(0, 1), (1, 1), (1, (1, 2))])
-@pytest.mark.parametrize("N, W", [(300, 7), (100, 90), (256, 9)], ids=["rest", "rows", "pieces"])
-def test_longer_than_one_piece(N, W, padding, stride, random, assert_close):
-    """A large batch lies in pieces, the last of them not always full, and in the weights' gradient a long row is cut too."""
-    assert (kernels.pieces(N) > kernels.TOGETHER) != (2 * kernels.LINE < N * W)
-    assert (N % kernels.PIECE == 0) == (N == 256)
-    net = isbe.Sequential((1, 3, W), isbe.Conv2D(10, 3, stride, padding), dtype=np.float64)
-    x = random.normal(size=(N, 1, 3, W))
-    w, b = (p.value for p in net.parameters())
-    b[...] = random.normal(size=10)
-    y, moves = net.forward(x), (np.broadcast_to(stride, 2), (padding, padding))
-    assert_close(y, naive.conv2d(x, w, b, *moves))
-    dy = random.normal(size=y.shape)
-    wanted = naive.conv2d_backward(dy, x, w, *moves)
-    for dx in (net.backward(dy), net.backward(dy, input_gradient=True)):
-        for got, want in zip((dx, *(p.grad for p in net.parameters())), wanted, strict=True):
-            if got is not None:
-                assert_close(got, want, factor=10)
+@pytest.mark.parametrize("case", [(2, 2, 4, 3, 2, (2, 3), (1, 1), (1, 1)), (1, 2, 5, 4, 2, (3, 2), (2, 1), (0, 1))], ids=str)
+def test_gradients_are_those_of_the_forward_pass(case, random):
+    """By differences of Σ g y, whatever the reference says."""
+    moves, (x, w, b) = case[6:], numbers(case, random, np.float64)
+    g = random.normal(size=forward(x, w, b, *moves).shape)
+    for array, gradient in zip((x, w, b), backward(g, x, w, *moves), strict=True):
+        differences = naive.central_difference(lambda: (g * forward(x, w, b, *moves)).sum(), array)
+        np.testing.assert_allclose(gradient, differences, rtol=0, atol=1e-8)
 
 
-def test_infinite_pixel_reaches_only_its_windows(dtype):
-    """Taps are never padded with zero weights: 0 * inf would spread NaN over the image."""
-    net = isbe.Sequential((1, 6, 6), isbe.Conv2D(3, 3), dtype=dtype)
-    step = net._plan(1).steps[0][1]
-    net.forward(np.zeros((1, 1, 6, 6), dtype))
-    step.x[0, 0, 0] = np.inf
-    net.nodes[1].layer.forward(step)
-    reached = ~np.isfinite(step.y[..., 0])
-    assert reached[:, 0, 0].all() and reached.sum() == len(reached)
+def test_an_infinite_pixel_reaches_only_its_windows(dtype):
+    """Pixels outside the image are left out, not multiplied by 0, and so are those of other windows."""
+    x = np.zeros((1, 1, 6, 6), dtype)
+    x[0, 0, 0, 5] = np.inf
+    y = forward(x, np.ones((3, 1, 3, 3), dtype), np.zeros(3, dtype), (1, 1), (1, 1))
+    assert np.isinf(y[0, :, :2, 4:]).all() and np.isfinite(y).sum() == y.size - 3 * 4

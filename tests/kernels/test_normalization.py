@@ -1,215 +1,85 @@
-"""Batch and layer norm against the formulas in float64, and where numbers are awkward: constant, far from 0, not finite."""
+"""The plain kernels of batch and layer norm against NumPy's mean and variance, and central differences."""
 
-import numba
+import naive
 import numpy as np
 import pytest
 
-import isbe_np as isbe
 from isbe_np.kernels import normalization as kernels
-from isbe_np.kernels.jit import threads
 
-COMPILED = not numba.config.DISABLE_JIT
-EPS = 1e-5
-# A, C, B: images with the batch last, images with it first, single channels and numbers, remainders of every vector.
-CHANNELS = [(1, 3, 50), (1, 1, 2), (1, 70, 5), (4, 3, 7), (2, 1, 1), (1, 2, 133), (1, 2, 1)]
-MATRICES = [(2, 1), (5, 3), (7, 66), (3, kernels.COLUMNS + 1), (33, 17), (1, 4)]
-ROWS = [(1, 2), (3, 1), (5, 7), (6, 66), (2 * kernels.ROWS + 1, 3), (kernels.PARTS * kernels.ROWS + 5, 2)]
+EPS = 0.1  # large, so that ε in the wrong place is seen
+SHAPES = [(3, 7), (1, 2), (5, 3), (2, 33)]
 
 
-def reference(x, w, b, moments=None):
-    """(y, dγ and dβ and dx as a function of dy) for the columns of x (M, C), by the formulas above the kernels."""
-    x, w = np.asarray(x, np.float64), np.asarray(w, np.float64)
-    mean, variance = (x.mean(0), x.var(0)) if moments is None else moments
-    r = 1 / np.sqrt(variance + EPS)
-    x_hat = (x - mean) * r
-
-    def backward(dy):
-        g = np.asarray(dy, np.float64) * w
-        taken = 0 if moments is not None else g.mean(0) + x_hat * (g * x_hat).mean(0)
-        return (dy * x_hat).sum(0), np.asarray(dy, np.float64).sum(0), r * (g - taken)
-    return x_hat * w + b, backward
-
-
-def flat(x):
-    """x (A, C, B) or (N, C) as one column a channel."""
-    return x if x.ndim == 2 else np.moveaxis(x, 1, 2).reshape(-1, x.shape[1])
-
-
-def assert_difference(dx, wanted, terms):
-    """dx is the difference of `terms` and means of them, and of their rounding: of two numbers nearly all of it cancels."""
-    np.testing.assert_allclose(dx, wanted, rtol=0, atol=8 * np.finfo(dx.dtype).eps * np.abs(terms).max())
-
-
-def drawn(random, shape, dtype, size):
-    """x, dy of a shape, and γ, β."""
+def drawn(random, shape, dtype=np.float64):
+    """x and dy of a shape, and γ and β for both of its axes."""
     x, dy = (random.normal(size=shape).astype(dtype) for _ in range(2))
-    return 2 * x + 3, dy, random.normal(1, 0.5, size).astype(dtype), random.normal(size=size).astype(dtype)
+    return 2 * x + 3, dy, *(random.normal(1, 0.5, size).astype(dtype) for size in (*shape, *shape))
 
 
-def batch_norm(x, w, b, training=True, stats=None):
-    """y and what the kernel leaves for backward."""
-    y, stats = np.full_like(x, 7), np.full((3, w.size), 7.0) if stats is None else stats.copy()
-    (kernels.batch_norm if x.ndim == 3 else kernels.batch_norm_columns)(x, w, b, EPS, training, stats, y)
-    return y, stats
+def statistics(x):
+    """μ and r of each row, by the kernels."""
+    mean, variance, r = np.full((3, len(x)), np.nan)
+    kernels.row_statistics(x, mean, variance)
+    kernels.inverse_deviation(variance, EPS, r)
+    return mean, r
 
 
-def batch_norm_backward(x, dy, w, stats, training=True, wanted=True):
-    """dγ, dβ, dx."""
-    sums, dx = np.full((2, w.size), 7.0), np.full_like(x if wanted else x[:0], 7)
-    kernel = kernels.batch_norm_backward if x.ndim == 3 else kernels.batch_norm_columns_backward
-    kernel(x, dy, w, stats, w.size / x.size if training else 0.0, sums, dx)
-    return sums[0].astype(x.dtype), sums[1].astype(x.dtype), dx
+def formula(x, w, b):
+    """y of rows x, in NumPy; γ and β as they broadcast."""
+    return w * (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + EPS) + b
 
 
-@pytest.mark.parametrize("shape", CHANNELS + MATRICES, ids=str)
-def test_batch_norm_in_training(shape, random, dtype, assert_close):
-    x, dy, w, b = drawn(random, shape, dtype, shape[1])
-    kept = x.copy(), dy.copy()
-    y, stats = batch_norm(x, w, b)
-    wanted, backward = reference(flat(x), w, b)
-    assert_close(flat(y), wanted)
-    np.testing.assert_allclose(stats[0], np.asarray(flat(x), np.float64).mean(0), rtol=1e-13)
-    np.testing.assert_allclose(stats[1], np.asarray(flat(x), np.float64).var(0), rtol=1e-12, atol=1e-25)
-    (dw, db, dx), (wanted_dw, wanted_db, wanted_dx) = batch_norm_backward(x, dy, w, stats), backward(flat(dy))
-    assert_close(dw, wanted_dw, factor=2)
-    assert_close(db, wanted_db)
-    assert_difference(flat(dx), wanted_dx, stats[2] * flat(dy) * w)
-    assert all((a == b).all() for a, b in zip((x, dy), kept, strict=True))
+@pytest.fixture(params=["batch", "layer"])
+def norm(request):
+    """Forward, both backward kernels, and how γ and β of rows and of columns are chosen and stand beside x."""
+    forward, by_input, by_parameters = (getattr(kernels, f"{request.param}_norm{end}")
+                                        for end in ("", "_backward_input", "_backward_parameters"))
+    if request.param == "batch":
+        return forward, by_input, by_parameters, lambda rows, columns: rows, lambda w: w[:, None]
+    return forward, by_input, by_parameters, lambda rows, columns: columns, lambda w: w
 
 
-@pytest.mark.parametrize("shape", CHANNELS + MATRICES, ids=str)
-def test_batch_norm_by_given_statistics(shape, random, dtype, assert_close):
-    x, dy, w, b = drawn(random, shape, dtype, shape[1])
-    given = np.stack([random.normal(size=shape[1]), random.uniform(0.5, 2, shape[1]), np.full(shape[1], 7.0)])
-    y, stats = batch_norm(x, w, b, training=False, stats=given)
-    wanted, backward = reference(flat(x), w, b, given[:2])
-    assert_close(flat(y), wanted)
-    assert (stats[:2] == given[:2]).all()
-    for one, other in zip(batch_norm_backward(x, dy, w, stats, training=False), backward(flat(dy)), strict=True):
-        assert_close(flat(one) if one.ndim > 1 else one, other, factor=2)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_statistics_and_forward(shape, norm, random, dtype, assert_close):
+    forward, _, _, choose, beside = norm
+    x, _, *parameters = drawn(random, shape, dtype)
+    w, b = choose(*parameters[:2]), choose(*parameters[2:])
+    wide, y = x.astype(np.float64), np.full_like(x, np.nan)
+    mean, r = statistics(x)
+    np.testing.assert_allclose(mean, wide.mean(1), rtol=1e-13)
+    np.testing.assert_allclose(r, 1 / np.sqrt(wide.var(1) + EPS), rtol=1e-12)
+    forward(x, mean, r, w, b, y)
+    assert_close(y, formula(wide, beside(w), beside(b)))
 
 
-def layer_norm(x, w, b):
-    y, stats = np.full_like(x, 7), np.full((len(x), 2), 7.0)
-    kernels.layer_norm(x, w, b, EPS, stats, y)
-    return y, stats
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_backward_is_the_central_difference(shape, norm, random):
+    forward, by_input, by_parameters, choose, beside = norm
+    x, dy, *parameters = drawn(random, shape)
+    w, b = choose(*parameters[:2]), choose(*parameters[2:])
+    mean, r = statistics(x)
+    dx, dw, db = np.full_like(x, np.nan), np.full_like(w, np.nan), np.full_like(b, np.nan)
+    by_input(dy, x, mean, r, w, dx)
+    by_parameters(dy, x, mean, r, dw, db)
+    for got, array in ((dx, x), (dw, w), (db, b)):
+        wanted = naive.central_difference(lambda: (formula(x, beside(w), beside(b)) * dy).sum(), array)
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-8)
 
 
-def layer_norm_backward(x, dy, w, stats, P, wanted=True):
-    parts, dx = np.full((P, 2, w.size), 7.0), np.full_like(x if wanted else x[:0], 7)
-    kernels.layer_norm_backward(x, dy, w, stats, parts, dx)
-    return *parts[0].astype(x.dtype), dx
-
-
-@pytest.mark.parametrize("shape", ROWS, ids=str)
-def test_layer_norm(shape, random, dtype, assert_close):
-    x, dy, w, b = drawn(random, shape, dtype, shape[1])
-    y, stats = layer_norm(x, w, b)
-    # A row here is a channel there, but for γ, which differs from number to number: it belongs to dy.
-    x_hat, backward = reference(x.T, 1, 0)
-    assert_close(y, x_hat.T * w + b)
-    for P in {1, min(3, len(x))}:
-        dw, db, dx = layer_norm_backward(x, dy, w, stats, P)
-        assert_close(dw, (dy * x_hat.T).sum(0))
-        assert_close(db, np.asarray(dy, np.float64).sum(0))
-        assert_difference(dx, backward((np.asarray(dy, np.float64) * w).T)[2].T, stats[:, 1:] * dy * w)
-
-
-def test_an_unwanted_gradient_by_x_changes_no_other(random, dtype):
-    for shape in ((1, 3, 20), (6, 5)):
-        x, dy, w, b = drawn(random, shape, dtype, shape[1])
-        _, stats = batch_norm(x, w, b)
-        with_dx, without = (batch_norm_backward(x, dy, w, stats, wanted=wanted) for wanted in (True, False))
-        assert all((a == b).all() for a, b in zip(with_dx[:2], without[:2], strict=True))
-    _, stats = layer_norm(x, w, b)
-    with_dx, without = (layer_norm_backward(x, dy, w, stats, 1, wanted=wanted) for wanted in (True, False))
-    assert all((a == b).all() for a, b in zip(with_dx[:2], without[:2], strict=True))
-
-
-@pytest.mark.parametrize("value", [0.0, 0.1, -1e4, 1e30])
-def test_constant_numbers_become_the_shift(value, dtype):
-    """Their variance is exactly 0, so that ε alone divides; nothing is left of rounding the mean."""
-    w, b = np.array([2, -1], dtype), np.array([0.5, 3], dtype)
-    for shape in ((1, 2, 301), (301, 2)):
-        x = np.full(shape, value, dtype)
-        y, stats = batch_norm(x, w, b)
-        assert (stats[0] == x.flat[0]).all() and (stats[1] == 0).all() and (flat(y) == b).all()
-    x = np.full((3, 301), value, dtype)
-    y, _ = layer_norm(x, np.full(301, 2, dtype), np.full(301, 0.5, dtype))
-    assert (y == 0.5).all()
-
-
-@pytest.mark.parametrize("center, spread", [(1e4, 1.0), (1e4, 1e-2), (-1e4, 1e4), (0, 1e-6), (1e30, 1e28), (0, 1e-30)])
-def test_far_from_zero_or_narrow(center, spread, random, dtype, assert_close):
-    """Of float32 numbers, as good as if x had been normal: the mean is more exact than they are. Of float64, it is not."""
-    factor = 1 + abs(center) / max(spread, EPS ** 0.5) / 10 if dtype == np.float64 else 1
-    w, b = np.array([2, -1], dtype), np.array([0.5, 3], dtype)
-    for shape in ((1, 2, 200), (200, 2)):
-        x = (center + spread * random.normal(size=shape)).astype(dtype)
-        y, stats = batch_norm(x, w, b)
-        wide = np.asarray(flat(x), np.longdouble)
-        r = 1 / np.sqrt(wide.var(0) + EPS)
-        assert_close(flat(y), (wide - wide.mean(0)) * r * w + b, factor)
-        dx = batch_norm_backward(x, np.ones_like(x), w, stats)[2]
-        assert (np.abs(dx) <= 1e-5 * stats[2].max()).all()
-    y, _ = layer_norm(x.T.copy(), np.ones(200, dtype), np.zeros(200, dtype))
-    assert_close(y.T, (wide - wide.mean(0)) * r, factor)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_not_finite_stays_in_its_channel(bad, random, dtype):
-    for shape, place in (((1, 3, 20), (0, 1, 4)), ((20, 3), (4, 1))):
-        x, dy, w, b = drawn(random, shape, dtype, 3)
-        x[place] = bad
-        y, stats = batch_norm(x, w, b)
-        dw, _, dx = batch_norm_backward(x, dy, w, stats)
-        for result in (flat(y), flat(dx), dw[None]):
-            assert np.isfinite(result[:, [0, 2]]).all() and not np.isfinite(result[:, 1]).any()
-    y, _ = layer_norm(x, w, b)
-    assert np.isnan(y[4]).all() and np.isfinite(np.delete(y, 4, 0)).all()
+def test_sums_are_more_exact_than_float32(norm):
+    """After 2^25 ones would be lost. μ of numbers far from 0 is not that of rounded sums, and equal ones differ by nothing."""
+    dy, x = np.full((3, 40), 1, np.float32), np.full((3, 40), 1e6 + 0.5, np.float32)
+    dy[0] = dy[:, 0] = 2**25
+    mean, r = statistics(x)
+    assert (mean == x[:, 0]).all() and (r == 1 / np.sqrt(EPS)).all()
+    _, _, by_parameters, choose, _ = norm
+    dw, db = np.full((2, choose(3, 40)), np.nan, np.float32)
+    by_parameters(dy, x, mean, r, dw, db)
+    assert (dw == 0).all() and (db == dy.sum(choose(1, 0), dtype=np.float64).astype(np.float32)).all()
 
 
 def test_the_running_statistics(dtype):
     """The mean moves by a share, the variance towards v · M / (M − 1)."""
-    stats = np.array([[2, -4], [6, 3], [7, 7.0]])
-    mean, variance = np.array([1, 0], dtype), np.array([1, 5], dtype)
-    kernels.remember(stats, 4, 0.25, mean, variance)
-    assert mean.tolist() == [1.25, -1] and variance.tolist() == [2.75, 4.75]
-
-
-def test_a_gradient_beyond_float32_is_infinite():
-    dw, db = np.zeros((2, 1), np.float32)
-    kernels.hand_over(np.array([[1e300], [2.0]]), dw, db)
-    assert np.isposinf(dw) and db == 2
-
-
-@pytest.mark.skipif(not COMPILED, reason="takes minutes without the compiler")
-def test_a_million_numbers_in_float32(random):
-    x = random.normal(1, 1, (1, 1, 1 << 20)).astype(np.float32)
-    y, stats = batch_norm(x, np.ones(1, np.float32), np.zeros(1, np.float32))
-    wide = np.asarray(x, np.float64)
-    assert abs(stats[0, 0] - wide.mean()) < 1e-14 and abs(stats[1, 0] - wide.var()) < 1e-13
-    assert abs(np.asarray(y, np.float64).mean()) < 1e-7 and abs(np.asarray(y, np.float64).std() - 1) < 1e-5
-    dw, db, _ = batch_norm_backward(x, x, np.ones(1, np.float32), stats)
-    assert db == np.float32(wide.sum()) and dw == np.float32((wide * (wide - wide.mean())).sum() * stats[2, 0])
-
-
-@pytest.mark.skipif(not COMPILED or threads() < 2, reason="there is one thread only")
-def test_two_threads_give_the_bits_of_one(random, dtype):
-    def run():
-        results = []
-        for x, dy, w, b in data:
-            y, stats = batch_norm(x, w, b)
-            results += [y, stats, *batch_norm_backward(x, dy, w, stats)]
-            if x.ndim == 2:
-                y, stats = layer_norm(x, w, b)
-                results += [y, stats, *layer_norm_backward(x, dy, w, stats, kernels.PARTS)]
-        return results
-    data = [drawn(random, shape, dtype, shape[1]) for shape in ((1, 5, 9001), (311, 3 * kernels.COLUMNS + 5))]
-    all_threads = run()
-    try:
-        isbe.set_threads(1)
-        one_thread = run()
-    finally:
-        isbe.set_threads(numba.config.NUMBA_NUM_THREADS)
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(all_threads, one_thread, strict=True))
+    running_mean, running_variance = np.array([1, 0], dtype), np.array([1, 5], dtype)
+    kernels.remember(np.array([2.0, -4]), np.array([6.0, 3]), 4, 0.25, running_mean, running_variance)
+    assert running_mean.tolist() == [1.25, -1] and running_variance.tolist() == [2.75, 4.75]

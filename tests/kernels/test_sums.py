@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import isbe_np as isbe
+from isbe_np.engine import softmax as kernels
 from isbe_np.kernels import entmax15, finite, sparsemax
-from isbe_np.kernels import softmax as kernels
 
 N = 2**15
 SMALL = np.float32(2.0**-25)  # 1 + SMALL is 1 in float32; N of them are 2^-10

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import isbe_np as isbe
-from isbe_np.kernels.dense import LARGE, LARGE_ERROR
+from isbe_np.engine.dense import LARGE, LARGE_ERROR
+from isbe_np.engine.layers.dense import BLOCK
 from isbe_np.layers.attention import MultiHeadSelfAttention
-from isbe_np.layers.dense import BLOCK
 from isbe_np.layers.embedding import PositionEmbedding
 from isbe_np.layers.tokens import MeanTokens, Patches
 

@@ -138,7 +138,7 @@ def test_a_signal_in_the_last_evaluation_reaches_the_script_too(folder, monkeypa
         return isbe.accuracy(*given)
 
     with monkeypatch.context() as patch, pytest.raises(isbe.TrainingInterrupted, match="interrupted after its end") as stop:
-        patch.setattr(sys.modules["isbe_np.training.train"], "accuracy", accuracy)
+        patch.setattr(sys.modules["isbe_np.training.observer"], "accuracy", accuracy)
         train(folder, on_interrupt="raise")
     assert told(stop.value.history) == told(train()[2]) and same(train(folder, resume=True), train())
 
@@ -182,7 +182,7 @@ def test_a_signal_in_the_last_evaluation_changes_nothing(folder, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
         return isbe.accuracy(*given)
 
-    monkeypatch.setattr(sys.modules["isbe_np.training.train"], "accuracy", accuracy)
+    monkeypatch.setattr(sys.modules["isbe_np.training.observer"], "accuracy", accuracy)
     done = train(folder)
     assert done[2].stopped is None and len(done[2].accuracy) == 3
 
