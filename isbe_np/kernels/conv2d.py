@@ -15,24 +15,30 @@ The batch is the last axis: the inner loop then runs over neighbors in memory, u
 from isbe_np.compiler.jit import jit, prange
 
 
+@jit
+def pixel(x, w, b, y, top, left):
+    """One filter at one place, where weight (0, 0) meets pixel (top, left): x (C, H, W, N), w (C, KH, KW), b a number, y (N,)."""
+    (C, H, W, N), (_, KH, KW) = x.shape, w.shape
+    for n in range(N):
+        y[n] = b
+    for c in range(C):
+        for k in range(KH):
+            for l in range(KW):
+                h, v = top + k, left + l
+                if 0 <= h < H and 0 <= v < W:
+                    weight, x_hv = w[c, k, l], x[c, h, v]
+                    for n in range(N):
+                        y[n] += weight * x_hv[n]
+
+
 @jit(parallel=True)
 def conv2d(x, w, b, y, stride, padding):
     """y = w * x + b. Shapes: x (C, H, W, N), w (O, C, KH, KW), b (O,), y (O, OH, OW, N)."""
-    (C, H, W, N), (O, OH, OW, _), (KH, KW) = x.shape, y.shape, w.shape[2:]
+    O, OH, OW, _ = y.shape
     for o in prange(O):
         for i in range(OH):
             for j in range(OW):
-                y_ij = y[o, i, j]
-                for n in range(N):
-                    y_ij[n] = b[o]
-                for c in range(C):
-                    for k in range(KH):
-                        for l in range(KW):
-                            h, v = i * stride[0] + k - padding[0], j * stride[1] + l - padding[1]
-                            if 0 <= h < H and 0 <= v < W:
-                                weight, x_hv = w[o, c, k, l], x[c, h, v]
-                                for n in range(N):
-                                    y_ij[n] += weight * x_hv[n]
+                pixel(x, w[o], b[o], y[o, i, j], i * stride[0] - padding[0], j * stride[1] - padding[1])
 
 
 @jit(parallel=True)
@@ -54,23 +60,29 @@ def conv2d_backward_input(dy, w, dx, stride, padding):
                                     dx_hv[n] += weight * dy_ij[n]
 
 
+@jit
+def pixel_backward(dy, x, dw, top, left):
+    """dw += dy x wherever `pixel` did y += w x. Shapes: dy (N,), x (C, H, W, N), dw (C, KH, KW)."""
+    (C, H, W, N), (_, KH, KW) = x.shape, dw.shape
+    for c in range(C):
+        for k in range(KH):
+            for l in range(KW):
+                h, v = top + k, left + l
+                if 0 <= h < H and 0 <= v < W:
+                    x_hv, total = x[c, h, v], dw.dtype.type(0)
+                    for n in range(N):
+                        total += dy[n] * x_hv[n]
+                    dw[c, k, l] += total
+
+
 @jit(parallel=True)
 def conv2d_backward_parameters(dy, x, dw, db, stride, padding):
-    """dw += dy x wherever forward did y += w x, db = Σ dy. Shapes: dw (O, C, KH, KW), db (O,); dy and x as above."""
-    (C, H, W, N), (O, OH, OW, _), (KH, KW) = x.shape, dy.shape, dw.shape[2:]
+    """dw = Σ dy x over all places and images, db = Σ dy. Shapes: dw (O, C, KH, KW), db (O,), dy and x as above."""
+    O, OH, OW, N = dy.shape
     for o in prange(O):
         dw[o], db[o] = 0, 0
         for i in range(OH):
             for j in range(OW):
-                dy_ij = dy[o, i, j]
+                pixel_backward(dy[o, i, j], x, dw[o], i * stride[0] - padding[0], j * stride[1] - padding[1])
                 for n in range(N):
-                    db[o] += dy_ij[n]
-                for c in range(C):
-                    for k in range(KH):
-                        for l in range(KW):
-                            h, v = i * stride[0] + k - padding[0], j * stride[1] + l - padding[1]
-                            if 0 <= h < H and 0 <= v < W:
-                                x_hv, total = x[c, h, v], dw.dtype.type(0)
-                                for n in range(N):
-                                    total += dy_ij[n] * x_hv[n]
-                                dw[o, c, k, l] += total
+                    db[o] += dy[o, i, j, n]
