@@ -143,6 +143,7 @@ class KeepingInFolder(Keeping):
 
     def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
         self.settings, self._data = settings, digest(data)
+        self._environment["kernel_set"] = run.net.kernels  # no part of the network, and yet it decides the bits
         if self.folder.holds_one() and not resume:
             raise FileExistsError(f"train(checkpoint) expects a new folder; {self.folder.path} holds a checkpoint already. Go "
                                   f"on with it by resume=True or --resume, or name another folder.")
