@@ -1,17 +1,24 @@
 """What all tests share."""
 
+import os
 import signal
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
+
+import isbe_np as isbe
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 # A shell lets what it starts in the background ignore Ctrl-C, which tests are about.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Texts are as wide as where they are piped, be there a narrow terminal outside, or processes that share the tests.
+os.environ.pop("COLUMNS", None)
 
 # Relative rounding that a sum of some hundreds of products may show, by dtype.
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 5e-15}
@@ -21,6 +28,17 @@ ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 5e-15}
 def dtype(request):
     """Each test that asks for a dtype runs in both."""
     return np.dtype(request.param)
+
+
+# Without the compiler there are only plain kernels.
+KERNELS = ("plain",) if numba.config.DISABLE_JIT else isbe.KERNELS
+
+
+@pytest.fixture(params=KERNELS)
+def kernels(request, monkeypatch):
+    """Each test that asks for it runs with both sets of kernels: every network in it is made with this one."""
+    monkeypatch.setattr("isbe_np.graph.read_kernels", lambda who, given: request.param)
+    return request.param
 
 
 @pytest.fixture

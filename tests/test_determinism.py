@@ -1,6 +1,7 @@
 """The same seed gives the same bits: again, in another process, with another number of threads, beside another network.
 
-Run as a program, it trains one of its networks and prints the hash of its parameters: `python tests/test_determinism.py large`.
+Run as a program, it trains one of its networks and prints the hash of its parameters:
+`python tests/test_determinism.py large fast`.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ from isbe_np.kernels import activations
 from isbe_np.kernels import optimizers as updates
 
 COMPILED = not numba.config.DISABLE_JIT
+# The kernels that `network` computes with: a test's, by the fixture `alone`, or those asked for on the command line.
+KERNELS = sys.argv[2] if __name__ == "__main__" else "fast"
 # Without the compiler a step of the small network takes half a second.
 STEPS = 200 if COMPILED else 2
 # Examples in a batch, units in the hidden layer. A kernel of the large one gets more than jit.SMALL numbers and so, where there
@@ -41,7 +44,7 @@ def network(size, seed=0):
     tokens = isbe.Add()(tokens, isbe.MultiHeadSelfAttention(2)(isbe.LayerNorm()(tokens)))
     x = isbe.Add()(isbe.Dense(hidden)(isbe.Flatten()(x)), means, isbe.Dense(hidden)(isbe.MeanTokens()(tokens)))
     x = isbe.Dropout(0.2)(isbe.GELU()(isbe.BatchNorm()(x)))
-    return isbe.Graph(image, isbe.Dense(5)(x), seed=seed)
+    return isbe.Graph(image, isbe.Dense(5)(x), seed=seed, kernels=KERNELS)
 
 
 def trained(size, seed=0):
@@ -61,15 +64,17 @@ def trained(size, seed=0):
 def in_a_process(size, **settings):
     """The hash that a new process prints."""
     root = str(Path(isbe.__file__).resolve().parent.parent)
-    done = subprocess.run([sys.executable, __file__, size], env=os.environ | {"PYTHONPATH": root} | settings, check=False,
-                          capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, __file__, size, KERNELS], env=os.environ | {"PYTHONPATH": root} | settings,
+                          check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-@pytest.fixture(scope="module")
-def alone():
-    """Hash of each training, run alone in this process."""
+@pytest.fixture(scope="module", params=isbe.KERNELS if COMPILED else ["plain"])
+def alone(request):
+    """Hash of each training by one set of kernels, run alone in this process."""
+    global KERNELS
+    KERNELS = request.param
     return {size: trained(size) for size in SIZES if COMPILED or size == "small"}
 
 

@@ -134,7 +134,7 @@ def test_what_proves_nothing_is_refused():
     ((isbe.Head(), np.ones((2, 3))), {}, ValueError, "targets="),
     ((isbe.Head(reduction="none"), np.ones((2, 3))), {"targets": [0, 1]}, ValueError, "Use reduction 'sum'"),
     ((isbe.ReLU(), np.ones((2, 3))), {"targets": [0, 1]}, ValueError, "targets for a Head alone"),
-    ((sine(), np.ones(3), np.ones(3)), {}, ValueError, "one array x for the function sin; got 2"),
+    pytest.param((sine(), np.ones(3), np.ones(3)), {}, ValueError, "one array x for the function sin; got 2", id="two arrays"),
 ], ids=str)
 def test_bad_input_is_refused(arguments, options, kind, words):
     with pytest.raises(kind, match=words):

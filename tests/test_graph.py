@@ -467,7 +467,8 @@ def test_a_pass_that_failed_leaves_nothing_to_go_back_from():
         net.backward(batch(1, 3))
 
 
-@pytest.mark.parametrize("out", [np.empty((5, 10), np.float32), np.empty((1, 10)), [0.0] * 10], ids=str)
+@pytest.mark.parametrize("out", [np.zeros((5, 10), np.float32), np.zeros((1, 10)), [0.0] * 10],
+                         ids=["too many rows", "float64", "a list"])
 def test_room_for_scores_must_fit(out):
     with pytest.raises(ValueError, match=r"out to be an array of shape \(1, 10\) and float32"):
         isbe.networks.n0().forward(batch(1, 1, 28, 28), out=out)

@@ -156,11 +156,13 @@ def labels_on_another(figure):
     return found
 
 
-@pytest.mark.parametrize("make", [
-    *FIGURES.values(), *(partial(stored, name) for name in STUDIES),
-    *(partial(lambda gap: plots.agreement_figure(agreements(gap=gap)), gap) for gap in (2e-7, 1e-6, 1.5e-6, 5e-13, 1e-3, 1e3)),
-    lambda: plots.routes_figure(explain([0.3, 0.2, 0.1], 0)),
-], ids=str)
+GAPS = [2e-7, 1e-6, 1.5e-6, 5e-13, 1e-3, 1e3]
+DRAWN = {**FIGURES, **{f"stored {name}": partial(stored, name) for name in STUDIES},
+         **{f"agreements {gap}": partial(lambda gap: plots.agreement_figure(agreements(gap=gap)), gap) for gap in GAPS},
+         "one example": lambda: plots.routes_figure(explain([0.3, 0.2, 0.1], 0))}
+
+
+@pytest.mark.parametrize("make", DRAWN.values(), ids=DRAWN)
 def test_no_tick_s_label_is_printed_on_another(make):
     assert labels_on_another(make()) == []
 

@@ -1,4 +1,4 @@
-"""Graphs drawn at random: every value against NumPy, every gradient against central differences, in float64."""
+"""Graphs drawn at random, by plain and by fast kernels: every value against NumPy, every gradient against differences."""
 
 import math
 
@@ -165,6 +165,7 @@ def recomputed(net, x):
     return values
 
 
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_value_of_a_random_graph_is_numpys(seed):
     net, x = draw(seed)
@@ -175,6 +176,7 @@ def test_every_value_of_a_random_graph_is_numpys(seed):
         assert np.abs(got - wanted).max() <= 1e-13 * max(1, np.abs(wanted).max()), f"{name}\n{net.summary()}"
 
 
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_gradient_of_a_random_graph_is_that_of_differences(seed):
     net, x = draw(seed)

@@ -1,9 +1,11 @@
-"""Buffers are used again and again: a second pass must not see what the first left, in any layer or order of calls."""
+"""Buffers are used again: a second pass must not see what the first left, in any layer, order of calls or set of kernels."""
 
 import numpy as np
 import pytest
 
 import isbe_np as isbe
+
+pytestmark = pytest.mark.usefixtures("kernels")
 
 LAYERS = [isbe.Conv2D(3, 3, padding=1), isbe.Conv2D(5, (2, 3), stride=2), isbe.MaxPool2D(3, stride=1, padding=1),
           isbe.MaxPool2D(2), isbe.AveragePool2D(3, stride=2, padding=1), isbe.Flatten(), isbe.ReLU(), isbe.LeakyReLU(0.2),
@@ -83,7 +85,7 @@ def test_a_backward_pass_whose_planning_was_stopped_is_planned_again(layer, rand
                 net.gradient("before")
             for asked in (first, not first):
                 assert same(passes(net, x, error, input_gradient=asked), wanted[asked]), f"buffer {stops[first]}"
-    assert min(stops.values()) > 3
+    assert min(stops.values()) > 2
 
 
 @pytest.mark.parametrize("value", ["none", "all"])

@@ -12,6 +12,13 @@ def torch():
     return torch
 
 
+@pytest.fixture
+def kernels(kernels, monkeypatch):
+    """As everywhere; and each set has its own configurations."""
+    monkeypatch.setattr(peer, "KERNELS", kernels)
+    return kernels
+
+
 def pytest_terminal_summary(terminalreporter):
     if peer.LEDGER:
         terminalreporter.section("compared with PyTorch")

@@ -23,8 +23,10 @@ DRAWS = {
     "SGD": 30, "momentum": 30, "Nesterov": 30, "Adam": 40, "AdamW": 40,
     "n0": 8, "n1": 6, "lenet5": 12, "n2": 8, "resnet": 8, "transformer": 8,
 }
-# (operation, dtype) -> [configurations, largest difference]
-LEDGER: dict[tuple[str, str], list] = {}
+# (operation, dtype, kernels) -> [configurations, largest difference]
+LEDGER: dict[tuple[str, str, str], list] = {}
+# The kernels that the networks of the running test compute with.
+KERNELS = "fast"
 
 
 def configurations(operation, dtype):
@@ -32,7 +34,7 @@ def configurations(operation, dtype):
 
     One that is `undecided` at the end is not counted, and another is drawn in its place.
     """
-    row, k = LEDGER.setdefault((operation, dtype.name), [0, 0.0]), 0
+    row, k = LEDGER.setdefault((operation, dtype.name, KERNELS), [0, 0.0]), 0
     while row[0] < DRAWS[operation]:
         same = Comparison(f"{operation} #{k}", dtype, row)
         yield np.random.default_rng([*operation.encode(), dtype.itemsize, k]), same
@@ -101,6 +103,7 @@ def optimizers(torch, random, parameters, kind=None, rates=(-3, -1.5), epsilons=
 
 def table():
     """The ledger as text."""
-    rows = [f"{'operation':34}{'dtype':10}{'configurations':>14}{'largest difference':>20}"]
-    rows += [f"{operation:34}{dtype:10}{count:14}{worst:20.1e}" for (operation, dtype), (count, worst) in LEDGER.items()]
-    return "\n".join([*rows, f"{sum(count for count, _ in LEDGER.values()):58} in all"])
+    rows = [f"{'operation':34}{'dtype':10}{'kernels':9}{'configurations':>14}{'largest difference':>20}"]
+    rows += [f"{operation:34}{dtype:10}{kernels:9}{count:14}{worst:20.1e}"
+             for (operation, dtype, kernels), (count, worst) in LEDGER.items()]
+    return "\n".join([*rows, f"{sum(count for count, _ in LEDGER.values()):67} in all"])

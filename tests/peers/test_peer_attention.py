@@ -10,7 +10,7 @@ from isbe_np.layers.attention import MultiHeadSelfAttention
 from isbe_np.layers.embedding import Embedding, PositionEmbedding
 from isbe_np.layers.tokens import MeanTokens, Patches
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("kernels")]
 
 
 def attend(torch, x, heads, causal, w, b, w_out, b_out):

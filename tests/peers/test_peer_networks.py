@@ -14,7 +14,7 @@ from test_peer_attention import attend
 
 import isbe_np as isbe
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("kernels")]
 
 
 # Maxima and zeros nearer than this, relative to the largest number of the layer, are left undecided.

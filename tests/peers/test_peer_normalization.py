@@ -7,7 +7,7 @@ import pytest
 import isbe_np as isbe
 from isbe_np.layers.normalization import BatchNorm, LayerNorm
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("kernels")]
 
 
 def whole(random, least, most):
