@@ -41,13 +41,14 @@ import numpy as np
 import isbe_np as isbe
 from isbe_np.cli.options import file_path
 from isbe_np.compiler.jit import SMALL, jit, prange, threads
-from isbe_np.engine import conv2d, conv2d_max_pool, dense, layout, microkernels, pooling, softmax
+from isbe_np.engine import conv2d, conv2d_max_pool, dense, layout, microkernels, softmax
+from isbe_np.engine.layers.base import no_limits
 from isbe_np.environment import describe
 from isbe_np.files import write_json
-from isbe_np.kernels import finite
+from isbe_np.kernels import finite, pooling
 from isbe_np.kernels import optimizers as updates
 from isbe_np.kernels.activations import relu, relu_backward
-from isbe_np.layers.base import no_limits, zeros
+from isbe_np.layers.base import zeros
 from isbe_np.networks import NETWORKS
 from isbe_np.plan import Turn
 from isbe_np.report import settings_line, table
@@ -143,19 +144,19 @@ def first(array):
 
 def dense_cases(layer, shape):
     """A dense layer forward, and its gradients."""
-    (_, step), (_, part), at = planned(shape, layer), planned(shape, layer, to_input=False), f"{layer} of {shape}"
+    (fast, step), (_, part), at = planned(shape, layer), planned(shape, layer, to_input=False), f"{layer} of {shape}"
     w, flops = step.w.weight, 2 * BATCH * step.w.weight.size
-    yield Case("dense_by_blocks", at, dense.product, lambda: layer.forward(step), flops, out=step.y,
+    yield Case("dense_by_blocks", at, dense.product, lambda: fast.forward(step), flops, out=step.y,
                theirs=peer(lambda x, w, b: torch.nn.functional.linear(x, w, b), step.x, w, step.w.bias))
-    yield Case("dense_backward_weight", at, dense.product, lambda: layer.backward(part), flops,
+    yield Case("dense_backward_weight", at, dense.product, lambda: fast.backward(part), flops,
                out=part.dw.weight, theirs=peer(lambda dy, x: (dy.T @ x, dy.sum(0))[0], part.dy, part.x))
-    yield Case("dense_backward_input", at, dense.product, lambda: layer.backward_input(step, step.dy), flops,
+    yield Case("dense_backward_input", at, dense.product, lambda: fast.backward_input(step, step.dy), flops,
                out=step.dx, theirs=peer(lambda dy, w: dy @ w, step.dy, w))
 
 
 def conv_cases(layer, shape):
     """A convolution forward, alone and with ReLU and pooling, and its gradients."""
-    (_, step), (_, part), at = planned(shape, layer), planned(shape, layer, to_input=False), f"{layer} of {shape}"
+    (fast, step), (_, part), at = planned(shape, layer), planned(shape, layer, to_input=False), f"{layer} of {shape}"
     fused, whole = planned(shape, layer, isbe.ReLU(), isbe.MaxPool2D(2))
     w, flops, moves = step.w.weight, 2 * step.w.weight.size * step.y[0].size, (layer.stride, layer.padding)
 
@@ -165,23 +166,23 @@ def conv_cases(layer, shape):
     def backward(mask, dy, x, w):
         return torch.ops.aten.convolution_backward(dy, x, w, [len(w)], *moves, (1, 1), False, (0, 0), 1, mask)
 
-    yield Case("conv2d", at, conv2d.conv2d, lambda: layer.forward(step), flops, out=first(step.y),
+    yield Case("conv2d", at, conv2d.conv2d, lambda: fast.forward(step), flops, out=first(step.y),
                theirs=peer(forward, first(step.x), w, step.w.bias))
     yield Case("conv2d_max_pool", at, conv2d_max_pool.conv2d_max_pool, lambda: fused.forward(whole), flops, out=first(whole.y),
                theirs=peer(lambda *given: torch.nn.functional.max_pool2d(torch.relu(forward(*given)), 2),
                            first(whole.x), whole.w.weight, whole.w.bias))
-    yield Case("conv2d_backward_weight", at, conv2d.conv2d_backward_weight, lambda: layer.backward(part), flops,
+    yield Case("conv2d_backward_weight", at, conv2d.conv2d_backward_weight, lambda: fast.backward(part), flops,
                out=part.dw.weight, theirs=peer(lambda *given: backward((False, True, True), *given)[1],
                                                first(part.dy), first(part.x), part.w.weight))
     if shape[0] > 1:  # nobody needs the gradient by the images
-        yield Case("conv2d of the error", at, conv2d.conv2d, lambda: layer.backward_input(step), flops, out=first(step.dx),
+        yield Case("conv2d of the error", at, conv2d.conv2d, lambda: fast.backward_input(step), flops, out=first(step.dx),
                    theirs=peer(lambda *given: backward((True, False, False), *given)[0], first(step.dy), first(step.x), w))
 
 
 def pool_cases(layer, shape):
     """Max pooling, forward and backward."""
     (_, step), at, window = planned(shape, layer), f"{layer} of {shape}", (layer.size, layer.stride, layer.padding, (1, 1))
-    moved, operators = step.x.nbytes + step.y.nbytes + step.work.winner.nbytes, torch and torch.ops.aten
+    moved, operators = step.x.nbytes + step.y.nbytes + step.work.argmax.nbytes, torch and torch.ops.aten
     places = torch and operators.max_pool2d_with_indices(torch.from_numpy(first(step.x).copy()), *window)[1].numpy()
     yield Case("max_pool2d", at, pooling.max_pool2d, lambda: layer.forward(step), bytes=moved, out=first(step.y),
                theirs=peer(lambda x: operators.max_pool2d_with_indices(x, *window)[0], first(step.x)))

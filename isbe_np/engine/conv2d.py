@@ -17,7 +17,7 @@ How to step through images is said by four numbers, `steps` = (place of the firs
 from piece to piece), counted in numbers of the flat array. Where a pixel's batch fills the way to the next pixel on both sides
 (stride 1) a run is a whole image row; otherwise it is one pixel with its batch.
 
-The gradient by the input is a convolution too, of the error with the filters turned around (see `layers.conv2d`).
+The gradient by the input is a convolution too, of the error with the filters turned around (see `engine.layers.conv2d`).
 """
 
 import numpy as np

@@ -9,8 +9,7 @@ from numba import get_thread_id
 
 from isbe_np.compiler.jit import jit, prange
 from isbe_np.engine.conv2d import WHOLE, number_of_pieces, pixels, size_of_piece
-from isbe_np.engine.pooling import maximum
-from isbe_np.engine.vectors import between, choose, equals, filled, lanes, load, narrow, part, store
+from isbe_np.engine.vectors import between, choose, equals, filled, greater, lanes, load, narrow, part, store
 
 # So many convolved numbers of a channel's row are computed at a time, or one window's if that is more.
 SPAN = 256
@@ -44,8 +43,38 @@ def conv2d_max_pool(x, steps, taps, w, start, limits, size, room, y, winner):
                    mine, k * width, KH * width, some, limits, count * KW, some)
         for o in range(O):
             for q in range(count):
-                maximum(mine, o * KH * width + q * KW * some, width, some, size, 0, KW,
+                maximum(mine, o * KH * width + q * KW * some, width, some, size,
                         best, winners, ((o * PH + i) * PW + j + q) * N + n, some)
+
+
+@jit
+def maximum(x, start, down, right, size, y, winner, at, N):
+    """y and winner from `at` on: the maximum over a window of pixels and its place, for N numbers side by side.
+
+    x, y, winner flat; pixel (k, l) of the window (KH, KW) is x[start + k down + l right], its place k KW + l. The first of
+    equals wins, and NaN over every number.
+    """
+    full, step = narrow(x), lanes(narrow(x))
+    n = 0
+    while n + step <= N:
+        maximum_of(x, start + n, down, right, size, y, winner, at + n, full)
+        n += step
+    if n < N:
+        maximum_of(x, start + n, down, right, size, y, winner, at + n, part(x, N - n))
+
+
+@jit
+def maximum_of(x, start, down, right, size, y, winner, at, like):
+    """`maximum` for one vector."""
+    best, place = load(x, start, like), filled(winner.dtype.type(0), like)
+    for k in range(size[0]):
+        for l in range(size[1]):
+            v = load(x, start + k * down + l * right, like)
+            wins = greater(v, best)
+            best = choose(wins, v, best)
+            place = choose(wins, filled(winner.dtype.type(k * size[1] + l), like), place)
+    store(y, at, best, like)
+    store(winner, at, place, like)
 
 
 @jit(parallel=True)

@@ -6,6 +6,7 @@ A layer without an entry has only its plain kernels, which then run among the fa
 from __future__ import annotations
 
 from isbe_np.engine.layers.base import Fast
+from isbe_np.engine.layers.conv2d import FastConv2D
 from isbe_np.engine.layers.dense import FastDense
 from isbe_np.engine.layers.fused import FusedConv2D, FusedDense
 from isbe_np.layers.activations import Activation, HardTanh, ReLU
@@ -14,7 +15,7 @@ from isbe_np.layers.conv2d import Conv2D
 from isbe_np.layers.dense import Dense
 from isbe_np.layers.pooling import MaxPool2D
 
-FAST: dict[type[Layer], type[Fast]] = {Dense: FastDense}
+FAST: dict[type[Layer], type[Fast]] = {Dense: FastDense, Conv2D: FastConv2D}
 # What decides how a layer runs: a subclass of yours that changes one of these is left as it is.
 RUNS = ("prepare", "prepare_backward", "forward", "backward")
 

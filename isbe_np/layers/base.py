@@ -27,11 +27,6 @@ def zeros(shape: Shape, dtype) -> np.ndarray:
     return memory[start:start + count * size].view(dtype).reshape(shape)
 
 
-def no_limits(dtype) -> tuple:
-    """The limits (low, high) that limit nothing, for kernels that take some."""
-    return dtype.type(-np.inf), dtype.type(np.inf)
-
-
 @dataclass
 class Parameter:
     """A trainable array: `value` and `grad` are views into the graph's flat buffers, of one shape."""

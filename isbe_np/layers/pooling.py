@@ -3,7 +3,7 @@
 import numpy as np
 
 from isbe_np.checks import pair
-from isbe_np.engine.pooling import (
+from isbe_np.kernels.pooling import (
     average_pool2d,
     average_pool2d_backward,
     global_average_pool,
@@ -51,15 +51,14 @@ class MaxPool2D(Pool2D):
     """The largest pixel of each window; its gradient goes to that pixel alone (the first of equals)."""
 
     def prepare(self, step: Step) -> None:
-        places = self.size[0] * self.size[1]
-        step.work.winner = np.zeros(step.y.shape, np.uint8 if places <= 256 else np.uint32)
+        step.work.argmax = np.zeros(step.y.shape, np.uint32)
 
     def forward(self, step: Step) -> None:
-        max_pool2d(step.x, self.size, self.stride, self.padding, step.y, step.work.winner)
+        max_pool2d(step.x, self.size, self.stride, self.padding, step.y, step.work.argmax)
 
     def backward(self, step: Step) -> None:
         if step.dx is not None:
-            max_pool2d_backward(step.dy, step.work.winner, self.size, self.stride, self.padding, step.dx)
+            max_pool2d_backward(step.dy, step.work.argmax, step.dx)
 
 
 class AveragePool2D(Pool2D):

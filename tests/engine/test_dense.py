@@ -5,9 +5,9 @@ import pytest
 
 import isbe_np as isbe
 from isbe_np.engine import dense as kernels
+from isbe_np.engine.layers.base import no_limits
 from isbe_np.engine.layers.dense import strips
 from isbe_np.engine.vectors import width
-from isbe_np.layers.base import no_limits
 
 # N, K, O: multiples of four, remainders on each side, single rows and columns, more rows than one block.
 SIZES = [(8, 16, 12), (7, 13, 6), (1, 1, 1), (1, 9, 5), (5, 1, 3), (4, 3, 1), (3, 5, 4), (131, 6, 9), (260, 5, 7),

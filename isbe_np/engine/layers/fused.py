@@ -15,6 +15,7 @@ import numpy as np
 from isbe_np.compiler.jit import SETTINGS
 from isbe_np.engine import conv2d_max_pool as kernels
 from isbe_np.engine.layers.base import no_limits
+from isbe_np.engine.layers.conv2d import FastConv2D
 from isbe_np.engine.layers.dense import FastDense
 from isbe_np.layers.activations import Activation
 from isbe_np.layers.base import Layer, Step, zeros
@@ -61,14 +62,14 @@ class FusedConv2D(Layer):
 
     def __init__(self, conv: Conv2D, activation: Activation | None, pool: MaxPool2D | None):
         super().__init__()
-        self.core, self.activation = conv, activation
+        self.core, self.activation = FastConv2D(conv), activation
         self.size = pool.size if pool else (1, 1)
 
     def prepare(self, step: Step) -> None:
         self.core.prepare(step)
         step.work.winner = np.zeros(step.y.shape, np.uint8 if np.prod(self.size) <= 256 else np.uint32)
         if self.size != (1, 1):
-            step.work.room = zeros(kernels.room(self.core.filters, self.size, SETTINGS.NUMBA_NUM_THREADS), step.y.dtype)
+            step.work.room = zeros(kernels.room(self.core.core.filters, self.size, SETTINGS.NUMBA_NUM_THREADS), step.y.dtype)
 
     def forward(self, step: Step) -> None:
         bounds = limits(self.activation, step.y.dtype)
