@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from isbe_np import checks
-from isbe_np.engine.softmax import shifted_exp
 from isbe_np.heads import ROUTES, Head, Normalizer
 from isbe_np.heads.losses import gradient
 from isbe_np.heads.normalizers import Softmax
-from isbe_np.heads.targets import one_hot, read_targets
+from isbe_np.heads.targets import dense_targets
 from isbe_np.studies.agreement import TOLERANCE
 
 MOST = 12  # classes: more would fill no page that one can read
@@ -89,8 +88,8 @@ def explain(scores, target, normalizer: str | Normalizer = "softmax", route: str
     if not 0 <= smoothing <= 1:
         raise ValueError(f"explain: smoothing expects a share from 0 to 1; got {smoothing}.")
     soft = head.forward(x)
-    t = read_targets(checks.numbers("explain(target)", target, "a label or a number for each class", names=True)[None], x)
-    t = one_hot(t, x, *head.encoding) if t.ndim == 1 else t
+    t = checks.numbers("explain(target)", target, "a label or a number for each class", names=True)
+    t = dense_targets(t[None], x, *head.encoding)
     if smoothing:
         t = ((1 - smoothing) * t + smoothing * t.mean()).astype(x.dtype)
     errors, refused, value = _errors(head, t)
@@ -144,8 +143,7 @@ def _steps(head: Head, x: np.ndarray) -> dict[str, np.ndarray]:
             steps["k x"] = z[0]
         with np.errstate(all="ignore"):
             steps["less its max"] = z[0] - z.max()
-        shifted_exp(z, powers := np.empty_like(z))
-        steps["e^ of that"] = powers[0]
+            steps["e^ of that"] = np.exp(steps["less its max"])
     elif hasattr(normalizer, "margins"):
         above, below = normalizer.margins(x)
         steps["over threshold"] = (above - below)[0]

@@ -15,7 +15,7 @@ Backward, from the error do (T, d):
     dq_i  = Σ_j ds_ij k_j / √d       dk_j = Σ_i ds_ij q_i / √d
 
 The softmax here stands inside the network, where no cross-entropy follows it: its Jacobian J finds no gradient to collapse
-with, and each of the T of a head is multiplied by. It goes by `softmax_product`, the kernel of a head's route "factored".
+with, and each of the T of a head is multiplied by. It goes by `softmax_product`, the plain kernel of a head's route "factored".
 
 A task owns one head of one example: what it writes, nobody else does, so that any number of threads gives the same bits. Its
 matrices fit the nearest caches, and are multiplied by blocks (see `microkernels`), where a sum's terms are rows of the second
@@ -28,7 +28,8 @@ from numba import get_thread_id
 
 from isbe_np.compiler.jit import jit, prange
 from isbe_np.engine.microkernels import run
-from isbe_np.engine.softmax import softmax_block, softmax_product
+from isbe_np.engine.softmax import softmax_block
+from isbe_np.kernels.softmax import factored_error as softmax_product
 
 # Four blocks of six rows: fewer would leave out more, but start more often.
 BAND = 24

@@ -1,13 +1,10 @@
-"""Softmax, its Jacobian, and the ways to send an error back through it. Rows are examples: N of them, C classes.
+"""Softmax, the fused route, and softmax with the ISBE error in one pass: fast versions of `isbe_np/kernels/softmax.py`.
 
-    y_j = exp(x_j) / Σ_k exp(x_k)          soft scores of the scores x
-    J   = diag(y) − y yᵀ                   ∂y_i/∂x_j, symmetric
-    E   = −Σ_j t_j log y_j                 cross-entropy, so g = ∂E/∂y = −t / y
-    Jᵀ g = τ y − t,  τ = Σ_j t_j           what all of it collapses to; y − t where the targets sum to 1
+The exponential and the maximum vectorise (`exponential.py`). Rows are examples: N of them, C classes. A batch is divided into
+blocks of whole rows, which threads share, so that a row is computed alike in every batch and by any number of threads.
 
 Outputs are the last arguments and are overwritten. Arrays are C-contiguous and of one dtype, but where said otherwise.
 Kernels that take (x − m) − log Σ are `exact`: reordered to x − (m + log Σ), a large m would swallow the logarithm.
-Passes with a few operations a number run on one thread: a second one waits for the same memory.
 """
 
 import numpy as np
@@ -58,93 +55,11 @@ def softmax_block(x, y):
 def softmax(x, y):
     """Soft scores y_j = exp(x_j − m) / Σ_k exp(x_k − m), m = max x, (N, C) of the scores x (N, C); 0 for scores of −inf.
 
-    A row that has no softmax (it holds NaN or +inf, or nothing but −inf) becomes NaN, as m or the sum is; see `first_bad_row`.
+    A row that has no softmax (it holds NaN or +inf, or nothing but −inf) becomes NaN, as m or the sum is.
     """
     count, rows = blocks(x)
     for b in prange(count):
         softmax_block(x[b * rows:(b + 1) * rows], y[b * rows:(b + 1) * rows])
-
-
-@jit
-def first_bad_row(y):
-    """Number of the first row of y = softmax(x), or of y − t, (N, C), for which x has no softmax, or −1"""
-    for n in range(y.shape[0]):
-        if np.isnan(y[n, 0]):
-            return n
-    return -1
-
-
-@jit(parallel=True)
-def softmax_jacobian(y, J):
-    """J[n] = diag(y[n]) − y[n] y[n]ᵀ, (N, C, C): time and memory grow with C²"""
-    for n in prange(y.shape[0]):
-        for i in range(y.shape[1]):
-            for j in range(y.shape[1]):
-                J[n, i, j] = -y[n, i] * y[n, j]
-            J[n, i, i] += y[n, i]
-
-
-@jit(parallel=True)
-def jacobian_product(J, g, dx):
-    """dx[n] = J[n]ᵀ g[n] for any batch of Jacobians: J (N, C, C), g and dx (N, C)"""
-    N, C = g.shape
-    for n in prange(N):
-        d = dx[n]
-        d[:] = 0
-        for i in range(C):
-            row, gi = J[n, i], g[n, i]
-            for j in range(C):
-                d[j] += row[j] * gi
-
-
-@jit
-def softmax_product(y, g, dx):
-    """dx = y ⊙ (g − ⟨y, g⟩), (N, C): the same Jᵀ g without J"""
-    for n in range(y.shape[0]):
-        total = np.float64(0)
-        for j in range(y.shape[1]):
-            total += y[n, j] * g[n, j]
-        dot = y.dtype.type(total)
-        for j in range(y.shape[1]):
-            dx[n, j] = y[n, j] * (g[n, j] - dot)
-
-
-@jit
-def max_and_log_sum(x, n):
-    """m = max x and log Σ_k exp(x_k − m) for row n of x (N, C), so that log y_j = (x_j − m) − log Σ; both float64"""
-    m, total = np.float64(largest(x, n)), np.float64(0)
-    for j in range(x.shape[1]):
-        total += exp(np.float64(x[n, j]) - m)
-    return m, np.log(total)
-
-
-@jit(exact=True)
-def log_softmax(x, z):
-    """z = log softmax(x), finite where y itself would underflow to 0: x (N, C) of any float dtype, z (N, C) float64"""
-    for n in range(x.shape[0]):
-        m, log_sum = max_and_log_sum(x, n)
-        for j in range(x.shape[1]):
-            z[n, j] = (np.float64(x[n, j]) - m) - log_sum
-
-
-@jit(parallel=True, exact=True)
-def cross_entropy(x, t, loss):
-    """loss[n] = −Σ_j t_j log y_j by log-softmax: x, t (N, C); loss (N,) float64. 0 · log 0 counts as 0."""
-    for n in prange(x.shape[0]):
-        m, log_sum = max_and_log_sum(x, n)
-        total = np.float64(0)
-        for j in range(x.shape[1]):
-            if t[n, j] != 0:
-                total -= np.float64(t[n, j]) * ((np.float64(x[n, j]) - m) - log_sum)
-        loss[n] = total
-
-
-@jit(parallel=True, exact=True)
-def cross_entropy_labels(x, labels, loss):
-    """loss[n] = −log y[n, label]: x (N, C), labels (N,) int64 in 0..C−1, loss (N,) float64"""
-    for n in prange(x.shape[0]):
-        m, log_sum = max_and_log_sum(x, n)
-        loss[n] = log_sum - (np.float64(x[n, labels[n]]) - m)
 
 
 @jit(exact=True)
@@ -169,44 +84,6 @@ def fused_error(x, y, t, loss, e):
     for b in prange(count):
         i, end = b * rows, (b + 1) * rows
         fused_block(x[i:end], y[i:end], t[i:end], loss[i:end], e[i:end])
-
-
-@jit(exact=True)
-def fused_block_labels(x, y, labels, loss, e):
-    """`fused_error_labels` in one thread"""
-    for n in range(x.shape[0]):
-        m, log_sum = largest(x, n), -np.log(largest(y, n))
-        for j in range(x.shape[1]):
-            e[n, j] = exp((x[n, j] - m) - log_sum)
-        loss[n] = log_sum - (x[n, labels[n]] - m)
-        e[n, labels[n]] -= x.dtype.type(1)
-
-
-@jit(parallel=True)
-def fused_error_labels(x, y, labels, loss, e):
-    """`fused_error` for class indices: loss = −log y[label], e = y − 1 there and y elsewhere; labels (N,) int64"""
-    count, rows = blocks(x)
-    for b in prange(count):
-        i, end = b * rows, (b + 1) * rows
-        fused_block_labels(x[i:end], y[i:end], labels[i:end], loss[i:end], e[i:end])
-
-
-@jit
-def isbe_error(y, t, e):
-    """e = y − t, (N, C): no loss, no logarithm, no division"""
-    for n in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            e[n, j] = y[n, j] - t[n, j]
-
-
-@jit
-def isbe_error_labels(y, labels, low, high, e):
-    """e = y − t where t is `high` for the labelled class and `low` for the others: y, e (N, C), labels (N,) int64"""
-    low, high = y.dtype.type(low), y.dtype.type(high)
-    for n in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            e[n, j] = y[n, j] - low
-        e[n, labels[n]] = y[n, labels[n]] - high
 
 
 @jit

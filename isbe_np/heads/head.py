@@ -1,17 +1,24 @@
-"""The head of a classifier: from scores to soft scores, and from targets to the error sent back to the network."""
+"""The head of a classifier: from scores to soft scores, and from targets to the error sent back to the network.
+
+`Head.forward` reads scores and normalizes them. `Head.backward` reads targets, encodes labels as numbers, takes one of the four
+routes (`routes.py`) and reduces. `Head.error` is both in one call. `Head.loss` computes the loss where somebody asks for it.
+"""
 
 import threading
 
 import numpy as np
 
-from isbe_np.checks import float_array, is_room, nearest, real_array
-from isbe_np.engine.softmax import first_bad_row
+from isbe_np.checks import nearest
+from isbe_np.heads import fast
 from isbe_np.heads.elementwise import HardSigmoid, HardTanh, Identity, Sigmoid, Tanh
-from isbe_np.heads.losses import LOSSES, all_finite, values
+from isbe_np.heads.losses import LOSSES, values
 from isbe_np.heads.normalizers import Normalizer, Softmax
-from isbe_np.heads.routes import ROUTES, SEND, refuse_loss, refuse_nonfinite, refuse_route
+from isbe_np.heads.refusals import (buffer, read_scores, read_soft, refuse_bad_row, refuse_error, refuse_loss, refuse_nonfinite,
+                                    refuse_route)
+from isbe_np.heads.routes import ROUTES, SEND
 from isbe_np.heads.sparse import Entmax15, Sparsemax
-from isbe_np.heads.targets import one_hot, read_targets
+from isbe_np.heads.targets import dense_targets, read_targets
+from isbe_np.switch import read_kernels
 
 BUILT_IN = {cls.name: cls for cls in (Softmax, Sigmoid, Tanh, HardSigmoid, HardTanh, Identity, Sparsemax, Entmax15)}
 NORMALIZERS = tuple(BUILT_IN)
@@ -19,7 +26,7 @@ REDUCTIONS = ("none", "sum", "mean")
 
 
 class Head:
-    """A normalizer with one of four routes for its error; ``head.route`` may be switched between two backward calls.
+    """A normalizer with one of four routes for its error; ``head.route`` and ``head.kernels`` are switched between two calls.
 
     Several Python threads may use one head: `backward` and `loss` are of the last `forward` of the thread that calls them.
 
@@ -34,10 +41,12 @@ class Head:
     dilation, relocation : k > 0 and b of softmax(k ⊙ x + b), numbers or one for each class. Route "isbe" then sends the
         gradient but for the factor k.
     strict : let `backward` raise FloatingPointError rather than return NaN or infinity.
+    kernels : one of `KERNELS`. "plain" computes all by the loops of `isbe_np/kernels/`. "fast" lets the engine compute softmax,
+        its route "fused", and for `error` softmax and y − t in one pass. Both agree to rounding.
     """
 
     def __init__(self, normalizer="softmax", route="isbe", reduction="mean", *, loss=None, dilation=None,
-                 relocation=None, strict=True):
+                 relocation=None, strict=True, kernels="fast"):
         self.normalizer = _normalizer(normalizer, dilation, relocation)
         self.strict = strict
         self._name = getattr(self.normalizer, "name", type(self.normalizer).__name__)
@@ -46,6 +55,11 @@ class Head:
         self._last = _Last()
         self.reduction = reduction
         self.route = route
+        self.kernels = kernels
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self.kernels = state.get("_kernels", "fast")  # here there may be no compiler
 
     def __repr__(self):
         return f"Head({self._name!r}, route={self.route!r}, reduction={self.reduction!r}, loss={self.loss_name!r})"
@@ -68,6 +82,15 @@ class Head:
     def route(self, route: str):
         refuse_route(self.normalizer, self._name, self._loss, nearest("Head: route", route, ROUTES))
         self._route = route
+
+    @property
+    def kernels(self) -> str:
+        """Which kernels compute, one of `KERNELS`; "plain" always under NUMBA_DISABLE_JIT=1."""
+        return self._kernels
+
+    @kernels.setter
+    def kernels(self, kernels: str):
+        self._kernels = read_kernels("Head: kernels", kernels)
 
     @property
     def reduction(self) -> str:
@@ -98,10 +121,9 @@ class Head:
 
         `error` may have stored none; they are then computed when first asked for.
         """
-        last = self._last
-        if last.soft is None and last.scores is not None:
-            last.soft = self.normalizer.forward(last.scores)
-        return self._after_forward(last.soft)
+        if self._last.soft is None and self._last.scores is not None:
+            self._normalize(self._last.scores, np.empty_like(self._last.scores))
+        return self._after_forward(self._last.soft)
 
     def _after_forward(self, array):
         if array is None:
@@ -117,31 +139,28 @@ class Head:
         dtype; FloatingPointError where a normalizer of yours returns none.
         """
         scores = self._read_scores(scores)
-        soft = _room("Head.forward", out, scores)
+        soft = buffer("Head.forward", out, scores)
         self._normalize(scores, soft)
         return soft.copy() if out is None else out
 
     def _read_scores(self, given):
         """The scores as an array (N, C); what the head knew of others is forgotten, should these be refused."""
         self._last.scores = self._last.soft = None
-        scores = float_array("Head.forward", given)
-        if scores.ndim != 2 or scores.shape[1] == 0:
-            raise ValueError(f"Head.forward expects scores of shape (N, C) with C >= 1; got {scores.shape}.")
-        return scores
+        return read_scores(given)
 
     def _normalize(self, scores, soft):
-        """Write the soft scores, check them, and keep both arrays."""
+        """Write the soft scores, refuse rows that have none, and keep both arrays."""
         if not isinstance(self.normalizer, Softmax):
-            _refuse_nonfinite(ValueError, "scores must be finite", scores)
+            refuse_nonfinite(ValueError, "scores must be finite", scores)
         with np.errstate(all="ignore"):
-            if self._built_in:
-                self.normalizer.forward(scores, out=soft)
+            if type(self.normalizer) is Softmax:
+                self.normalizer.forward(scores, soft, self.kernels)
+            elif self._built_in:
+                self.normalizer.forward(scores, soft)
             else:
-                soft[...] = _of_normalizer(self.normalizer.forward(scores), scores)
+                soft[...] = read_soft(self.normalizer.forward(scores), scores)
         if isinstance(self.normalizer, Softmax):
-            _refuse_bad_row(self.normalizer, scores, soft)
-        elif not self._built_in:
-            _refuse_nonfinite(FloatingPointError, "the normalizer must return finite soft scores", soft)
+            refuse_bad_row(self.normalizer, scores, soft)
         self._last.scores, self._last.soft = scores, soft
 
     def backward(self, targets, out: np.ndarray | None = None) -> np.ndarray:
@@ -151,33 +170,38 @@ class Head:
         that are masked or do not fit the scores, TypeError for what holds no numbers,
         RuntimeError before `forward`, FloatingPointError (if `strict`) where the route divides by a soft score of 0.
         """
-        e = _room("Head.backward", out, self.scores, self.soft)
-        t = self._targets(targets, by_label=self.route in ("fused", "isbe"))
+        y = self.soft
+        e = buffer("Head.backward", out, self.scores, y)
+        t = apart(dense_targets(targets, y, *self.encoding), e)
         with np.errstate(all="ignore"):
-            SEND[self.route](self, t, e)
-            if self.strict and t.ndim == 2:  # what labels give by routes fused and isbe is finite: y, and y − 1
-                refuse_nonfinite(self, t, e)
+            SEND[self.route](self, y, t, e)
+            if self.strict:
+                refuse_error(self, t, e)
             if self.reduction == "mean":
-                e /= _batch(e)
+                e /= batch(e)
         return e
 
     def error(self, scores: np.ndarray, targets, out: np.ndarray | None = None) -> np.ndarray:
         """Forward and backward in one call: the error (N, C) of the scores (N, C), in a fresh array or in `out`.
 
         What `forward` and `backward` refuse is refused in the same words; `out` then holds nothing of use. Afterwards `loss`
-        and all else are as after those two. For softmax by route "isbe" the error is written row by row while the row is in
-        the processor's cache, and the soft scores are never stored; it equals backward's but for rounding, not bit for bit.
-        Other normalizers and routes do what `forward` and `backward` do, to the bit.
+        and all else are as after those two. For softmax by route "isbe" fast kernels write the error row by row while the row
+        is in the processor's cache, and never store the soft scores; it equals backward's but for rounding, not bit for bit.
+        Other normalizers, routes and kernels do what `forward` and `backward` do, to the bit.
         """
         scores = self._read_scores(scores)
-        e = _room("Head.backward", out, scores)
-        if self._route != "isbe" or type(self.normalizer) is not Softmax:
-            self._normalize(scores, np.empty_like(scores))
-            return self.backward(targets, e)
-        t = read_targets(targets, scores)
-        t = t.copy() if np.may_share_memory(t, e) else t  # they are read after e is written
-        self.normalizer.isbe_error(scores, t, 1 / _batch(scores) if self._reduction == "mean" else 1.0, e)
-        _refuse_bad_row(self.normalizer, scores, e)
+        e = buffer("Head.backward", out, scores)
+        if (type(self.normalizer), self.route, self.kernels) == (Softmax, "isbe", "fast"):
+            return self._one_pass(scores, targets, e)
+        self._normalize(scores, np.empty_like(scores))
+        return self.backward(targets, e)
+
+    def _one_pass(self, scores, targets, e):
+        """`error` for softmax by route "isbe" with fast kernels: labels stay labels."""
+        t = apart(read_targets(targets, scores), e)
+        scale = 1 / batch(scores) if self.reduction == "mean" else 1.0
+        fast.softmax_isbe_error(self.normalizer.shifted(scores), t, self.encoding, scale, e)
+        refuse_bad_row(self.normalizer, scores, e)
         self._last.scores = scores
         return e
 
@@ -186,22 +210,17 @@ class Head:
 
         Raises FloatingPointError where it is too large for float64.
         """
-        by_label = self._loss == "cross_entropy" and isinstance(self.normalizer, Softmax)
-        t = self._targets(targets, by_label)
+        t = dense_targets(targets, self.scores, *self.encoding)
         with np.errstate(all="ignore"):
             losses = values(self, t)
             if self.reduction == "mean":
-                losses = losses / _batch(self.scores)
+                losses = losses / batch(self.scores)
             total = losses if self.reduction == "none" else float(losses.sum())
         if not np.isfinite(total).all():
             n = np.argmax(~np.isfinite(losses))
             raise FloatingPointError(f"Head.loss: {self._loss!r} has no finite value in float64: {losses[n]} in "
                                      f"row {n}. It is too large, or it takes the logarithm of a soft score that is 0.")
         return total
-
-    def _targets(self, given, by_label):
-        t = read_targets(given, self.scores)
-        return t if by_label or t.ndim == 2 else one_hot(t, self.scores, *self.encoding)
 
 
 class _Last(threading.local):
@@ -214,10 +233,16 @@ class _Last(threading.local):
         return _Last, (), vars(self)
 
 
-def _batch(scores):
+def batch(scores: np.ndarray) -> int:
+    """N of the scores (N, C), by which a mean divides; ValueError where there are no rows."""
     if not len(scores):
         raise ValueError("Head: the mean over an empty batch has no value. Use reduction 'sum' or 'none'.")
     return len(scores)
+
+
+def apart(targets: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """The targets, copied where they lie in the memory of e: they are read while e is written."""
+    return targets.copy() if np.may_share_memory(targets, e) else targets
 
 
 def _normalizer(given, dilation, relocation) -> Normalizer:
@@ -231,36 +256,3 @@ def _normalizer(given, dilation, relocation) -> Normalizer:
     if callable(getattr(given, "forward", None)):
         return given
     return BUILT_IN[nearest("Head: normalizer", given, NORMALIZERS)]()
-
-
-def _room(who, out, *used):
-    """`out` if it can hold such an array as those `used` and shares no memory with them; a new one if it is None."""
-    like = used[0]
-    if out is None:
-        return np.empty_like(like)
-    if not is_room(out, like.shape, like.dtype):
-        raise ValueError(f"{who}: out must be an array of shape {like.shape} and {like.dtype}.")
-    if not (out.flags.c_contiguous and out.flags.writeable) or any(np.may_share_memory(out, a) for a in used):
-        raise ValueError(f"{who}: out must be C-contiguous, writeable and apart from the arrays the head still needs.")
-    return out
-
-
-def _of_normalizer(given, scores):
-    soft = real_array("Head.forward", given, scores.dtype, "soft scores from the normalizer")
-    if soft.shape != scores.shape:
-        raise ValueError(f"Head.forward: the normalizer must return shape {scores.shape}; got {soft.shape}.")
-    return soft
-
-
-def _refuse_nonfinite(kind, what, array):
-    if not all_finite(array):
-        n, c = np.argwhere(~np.isfinite(array))[0]
-        raise kind(f"Head.forward: {what}; row {n}, class {c} is {array[n, c]}.")
-
-
-def _refuse_bad_row(softmax, scores, soft):
-    if (n := first_bad_row(soft)) >= 0:
-        x = softmax.shifted(scores)[n]
-        bad = np.flatnonzero(np.isnan(x) | (x == np.inf))
-        what = f"class {bad[0]} is {x[bad[0]]}" if bad.size else "every class is -inf"
-        raise ValueError(f"Head.forward: row {n} of the scores has no softmax: {what}.")

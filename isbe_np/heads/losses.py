@@ -12,7 +12,7 @@ and there is no dilation.
 import numpy as np
 
 from isbe_np.checks import real_array
-from isbe_np.kernels import finite
+from isbe_np.kernels import finite, softmax
 
 LOSSES = ("matching", "cross_entropy", "binary_cross_entropy", "squared")
 
@@ -30,7 +30,9 @@ def times(a, logarithm):
 def gradient(name: str, normalizer, soft: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """g = ∂loss/∂y (N, C); infinite where the loss takes the logarithm of a soft score that rounding made 0."""
     if name == "cross_entropy":
-        return -ratio(targets, soft)
+        g = np.empty_like(soft)
+        softmax.cross_entropy_gradient(soft, targets, g)
+        return g
     if name == "binary_cross_entropy":
         return ratio(1 - targets, 1 - soft) - ratio(targets, soft)
     if name == "squared":
@@ -47,7 +49,7 @@ def all_finite(array: np.ndarray) -> bool:
 def values(head, targets: np.ndarray) -> np.ndarray:
     """Loss of each example (N,) in float64, from the scores where the logarithm of a soft score would lose digits."""
     name, normalizer, scores = head.loss_name, head.normalizer, head.scores
-    t = targets if targets.ndim == 1 else np.asarray(targets, np.float64)
+    t = np.asarray(targets, np.float64)
     if name == getattr(normalizer, "matching", "matching") and hasattr(normalizer, "matching_loss"):
         return normalizer.matching_loss(scores, targets)
     if name == "matching":

@@ -6,8 +6,11 @@ To bring your own, subclass `Normalizer`, or write any object with the methods t
 import numpy as np
 
 from isbe_np.checks import float_array, real_array
-from isbe_np.engine import softmax as kernels
+from isbe_np.heads import fast
+from isbe_np.kernels import softmax as kernels
 
+# By the name of a head's kernels, the functions `softmax` and `fused_error`. All others exist once, as plain kernels.
+SOFTMAX = {"plain": kernels, "fast": fast}
 JACOBIAN_LIMIT = 4 * 2**30  # bytes
 
 
@@ -79,28 +82,17 @@ class Softmax(Normalizer):
             derivative *= self.dilation.astype(derivative.dtype)
         return derivative
 
-    def forward(self, scores, out=None):
+    def forward(self, scores, out=None, kernels="plain"):
         soft = np.empty_like(scores, order="C") if out is None else out
-        kernel = kernels.softmax_block if scores.size <= kernels.ALONE else kernels.softmax
-        kernel(self.shifted(scores), soft)
+        SOFTMAX[kernels].softmax(self.shifted(scores), soft)
         return soft
-
-    def isbe_error(self, scores, targets, scale, e):
-        """Write (softmax − t) · scale into e (N, C): targets (N, C) or labels (N,)"""
-        x, alone = self.shifted(scores), scores.size <= kernels.ALONE
-        if targets.ndim == 2:
-            kernel = kernels.softmax_isbe_block if alone else kernels.softmax_isbe_error
-            kernel(x, targets, scale, e)
-        else:
-            kernel = kernels.softmax_isbe_block_labels if alone else kernels.softmax_isbe_error_labels
-            kernel(x, targets, self.low, self.high, scale, e)
 
     def jacobian(self, scores, soft):
         return self.dilate(softmax_jacobian(soft))
 
     def product(self, scores, soft, g):
         dx = np.empty_like(soft, order="C")
-        kernels.softmax_product(soft, g, dx)
+        kernels.factored_error(soft, g, dx)
         return self.dilate(dx)
 
     def potential(self, scores):
@@ -118,10 +110,9 @@ class Softmax(Normalizer):
         return z
 
     def matching_loss(self, scores, targets):
-        """−Σ t log y: targets (N, C) or labels (N,)"""
+        """−Σ t log y"""
         loss = np.empty(len(scores))
-        kernel = kernels.cross_entropy if targets.ndim == 2 else kernels.cross_entropy_labels
-        kernel(self.shifted(scores), targets, loss)
+        kernels.cross_entropy(self.log_soft(scores), targets, loss)
         return loss
 
 

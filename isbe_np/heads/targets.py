@@ -27,8 +27,14 @@ def read_targets(given, scores: np.ndarray) -> np.ndarray:
     return dense
 
 
-def one_hot(labels: np.ndarray, soft: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Dense targets (N, C): `high` for the labelled class, `low` for the others, in the dtype of `soft` (N, C)."""
-    targets = np.full_like(soft, low)
+def dense_targets(given, scores: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Targets (N, C) of the dtype of the scores (N, C), as `read_targets` reads them; labels are encoded by `one_hot`."""
+    targets = read_targets(given, scores)
+    return one_hot(targets, scores, low, high) if targets.ndim == 1 else targets
+
+
+def one_hot(labels: np.ndarray, scores: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Dense targets (N, C): `high` for the labelled class, `low` for the others, in the dtype of the scores (N, C)."""
+    targets = np.full(scores.shape, low, scores.dtype)
     targets[np.arange(len(labels)), labels] = high
     return targets

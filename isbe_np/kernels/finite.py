@@ -21,3 +21,12 @@ def squared_norm(x):
     for i in range(x.size):
         total += np.float64(x[i]) * np.float64(x[i])
     return total
+
+
+@jit
+def first_nan_row(x):
+    """Number of the first row of x (N, C) that begins with NaN, or −1."""
+    for n in range(x.shape[0]):
+        if np.isnan(x[n, 0]):
+            return n
+    return -1
