@@ -109,7 +109,7 @@ def comparison_text(found: Comparison, width: int = WIDEST) -> str:
     names = (one.route, two.route)
     measured = sum(found.seconds.values())
     parts = [
-        f"{found.data}, seed {found.seed}, {found.trained_with} kernels\n{settings_line(found.environment)}",
+        f"{found.data}, seed {found.seed}, {found.kernels} kernels\n{settings_line(found.environment)}",
         "1. Do the routes agree?  largest |a - b| / largest |b|, of the head's error and of any parameter's gradient"
         "\n\n" + agreement_table(found.agreements, width),
         "2. What does the head cost?  softmax forward and backward, float32\n\n" + head_table(found.heads, width),
@@ -117,7 +117,7 @@ def comparison_text(found: Comparison, width: int = WIDEST) -> str:
         + step_table(found.steps, width),
         "4. The second switch: do plain and fast kernels agree, and what does each cost?  the same training step; largest "
         "|plain - fast| / largest |fast| of any parameter's gradient"
-        + ("\n\n" + kernels_table(found.kernels, width) if found.kernels.costs else ""),
+        + ("\n\n" + kernels_table(found.switched, width) if found.switched.costs else ""),
         "5. Do two of them train alike?  same seed, same batches\n\n"
         + table(("epoch", *(f"{n} accuracy" for n in names), *(f"{n} gradient norm" for n in names)), epochs, left=0,
                 width=width),

@@ -259,8 +259,8 @@ def test_compare_computes_with_the_kernels_it_is_given(small, monkeypatch, tmp_p
     assert cli.main([*COMPARE, "--kernels", kernels, "--json", str(tmp_path / "a.json")]) == 0
     assert used == {name: {kernels} for name in ("agreement", "step_costs", "train")}
     found = json.loads((tmp_path / "a.json").read_text())
-    assert found["trained_with"] == kernels and f"seed 0, {kernels} kernels\n" in capsys.readouterr().out
-    assert [cost["kernels"] for cost in found["kernels"]["costs"][1]["costs"]] == ["plain", "fast", "fast again"]
+    assert found["kernels"] == kernels and f"seed 0, {kernels} kernels\n" in capsys.readouterr().out
+    assert [cost["kernels"] for cost in found["switched"]["costs"][1]["costs"]] == ["plain", "fast", "fast again"]
 
 
 @tiny.plain_python_warns

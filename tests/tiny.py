@@ -62,8 +62,9 @@ def study(monkeypatch):
 
 
 def both_sets(monkeypatch):
-    """Let networks run the fast kernels without the compiler too, as the Python they are written in."""
-    monkeypatch.setattr("isbe_np.graph.read_kernels", lambda who, given: nearest(who, given, isbe.KERNELS))
+    """Let networks and heads run the fast kernels without the compiler too, as the Python they are written in."""
+    for module in ("graph", "heads.head"):
+        monkeypatch.setattr(f"isbe_np.{module}.read_kernels", lambda who, given: nearest(who, given, isbe.KERNELS))
 
 
 def wrong_bias(monkeypatch, factor=1.001):
@@ -79,11 +80,11 @@ def wrong_bias(monkeypatch, factor=1.001):
 
 
 def watch(monkeypatch, module, name, used):
-    """Note in used[name] which kernels the networks have that are passed to this function of `module`."""
+    """Note in used[name] which kernels the networks and heads have that are passed to this function of `module`."""
     function = getattr(importlib.import_module(module), name)
 
     def watched(*given, **options):
-        used.setdefault(name, set()).update(net.kernels for net in given if isinstance(net, isbe.Graph))
+        used.setdefault(name, set()).update(part.kernels for part in given if isinstance(part, (isbe.Graph, isbe.Head)))
         return function(*given, **options)
 
     monkeypatch.setattr(f"{module}.{name}", watched)

@@ -71,7 +71,7 @@ def _train(given) -> int:
     recipe = RECIPES[nearest("--net", name, tuple(NETWORKS))]
     how = {option: getattr(recipe, option) if chosen[option] is None else chosen[option] for option in RECIPE}
     nearest("--schedule", how["schedule"], tuple(SCHEDULES)), nearest("--kernels", chosen["kernels"], KERNELS)
-    head = Head(chosen["normalizer"], chosen["route"])
+    head = Head(chosen["normalizer"], chosen["route"], kernels=chosen["kernels"])
     optimizer = recipe.optimizer(how["learning_rate"], how["weight_decay"])
     data = load_data(given, chosen["data"], verify=not chosen["unverified"])
     net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:], kernels=chosen["kernels"])

@@ -50,17 +50,17 @@ class Twin:
 class Comparison:
     """All that `compare` measured. `seconds` holds what each part took; `compiling` of it went into the JIT compiler.
 
-    trained_with: the kernels of all parts but `kernels`, which compares both sets.
+    kernels: those that computed all parts but `switched`, which compares both sets.
     """
 
     environment: dict
     data: str
     seed: int
-    trained_with: str
+    kernels: str
     agreements: list[Agreement]
     heads: list[HeadCosts]
     steps: StepCosts
-    kernels: KernelComparison
+    switched: KernelComparison
     twins: list[Twin]
     seconds: dict[str, float]
     compiling: float
@@ -72,7 +72,7 @@ class Comparison:
     def conclusions(self) -> list[str]:
         """What the numbers support, and what they do not, one sentence each."""
         return [_agreement_words(self.agreements), *_head_words(self.heads), *_step_words(self.steps),
-                *self.kernels.conclusions(), *_twin_words(self.twins), "All of this is one machine, one data set and short runs: it says nothing about "
+                *self.switched.conclusions(), *_twin_words(self.twins), "All of this is one machine, one data set and short runs: it says nothing about "
                 "other networks' speed, and the accuracy of a short training is not what a network can reach."]
 
 
@@ -107,7 +107,7 @@ def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe
 
     with clock, Stages("compare", progress, len(STAGES)) as stages:
         agreed = timed("agreement", lambda: both_agreements(x[:32], y[:32], seed, executor, kernels))
-        heads = timed("head", lambda: [head_costs(*sizes, seed=seed) for sizes in HEADS])
+        heads = timed("head", lambda: [head_costs(*sizes, seed=seed, kernels=kernels) for sizes in HEADS])
         steps = timed("step", lambda: step_costs(net, make(seed), x[:batch], y[:batch], rounds))
         switched = timed("kernels", lambda: compare_kernels(tuple(dict.fromkeys((*SWITCHED, net))), x[:batch], y[:batch], rounds,
                                                             seed, executor))
@@ -128,7 +128,8 @@ def both_agreements(x: np.ndarray, y: np.ndarray, seed: int, executor: Executor 
 def agreements(x: np.ndarray, y: np.ndarray, seed: int, dtype: str, kernels: str = "fast") -> list[Agreement]:
     """`agreement` of the networks of `AGREE` in one dtype, for one batch."""
     return [found for name in AGREE for found in agreement(
-        name, NETWORKS[name](seed, dtype, image=x.shape[1:], kernels=kernels), Head("softmax"), x.astype(dtype), y)]
+        name, NETWORKS[name](seed, dtype, image=x.shape[1:], kernels=kernels),
+        Head("softmax", kernels=kernels), x.astype(dtype), y)]
 
 
 def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch_size: int, seed: int,
@@ -138,7 +139,7 @@ def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch
     first: Graph | None = None
     for route in routes:
         net = make(seed)
-        history = train(net, Head("softmax", route), data, epochs, batch_size, SGD(0.05, momentum=0.9), seed,
+        history = train(net, Head("softmax", route, kernels=net.kernels), data, epochs, batch_size, SGD(0.05, momentum=0.9), seed,
                         schedule="warm_up_and_decay", progress=progress, on_interrupt="return")
         first = first or net
         twins.append(Twin(route, history, relative_difference(net.values, first.values)))

@@ -85,7 +85,7 @@ class KernelComparison:
 
 def compare_kernels(names: Sequence[str], x: np.ndarray, y: np.ndarray, rounds: int, seed: int = 0,
                     executor: Executor | None = None) -> KernelComparison:
-    """Plain against fast kernels for the networks `names` of `NETWORKS`, on a batch x (N, *shape) float32 with targets y (N,).
+    """Plain against fast kernels of network and head, for the networks `names` of `NETWORKS`, on a batch x (N, *shape) float32 with targets y (N,).
 
     Agreement is measured on the first 32 examples in both dtypes, float64 in the executor where there is one. Times are taken
     in up to `rounds` rounds, in turns, after all is compiled.
@@ -119,7 +119,7 @@ def kernel_agreement(name: str, net: Graph, x: np.ndarray, y: np.ndarray) -> Ker
         twin.kernels = kernels
         with CompileClock() as clock:
             scores[kernels] = twin.forward(x, training=True)
-            twin.backward(Head("softmax").error(scores[kernels], y))
+            twin.backward(Head("softmax", kernels=kernels).error(scores[kernels], y))
         gradients[kernels] = {parameter.name: parameter.grad for parameter in twin.parameters()}
         seconds[kernels] = clock.seconds
     plain, fast = (gradients[kernels] for kernels in ("plain", "fast"))
@@ -142,8 +142,9 @@ def kernel_costs(name: str, net: Graph, x: np.ndarray, y: np.ndarray, rounds: in
 
     A step is forward, head, backward and update. Parameters and the choice of kernels stay as they are.
     """
-    before, step = net.kernels, training_step("isbe", net, SGD(RATE, momentum=0.9), x, y)
-    steps = {contestant: _switched(net, kernels, step) for contestant, kernels in CONTESTANTS.items()}
+    before, optimizer = net.kernels, SGD(RATE, momentum=0.9)
+    steps = {contestant: _switched(net, kernels, training_step("isbe", net, optimizer, x, y, kernels))
+             for contestant, kernels in CONTESTANTS.items()}
     try:
         count, calls = plan(wake(steps, SECONDS / 10), SECONDS, min(LEAST, rounds), rounds)
         took = take_turns(steps, count, calls=calls)

@@ -59,7 +59,7 @@ def test_the_dictionary_is_json_and_lacks_nothing():
 
 def test_conclusions_speak_of_each_part():
     found = study()
-    for agreement in found.kernels.agreements:
+    for agreement in found.switched.agreements:
         agreement.compiling = 0.0
     words = found.conclusions()
     for part, beginning in zip(words, ["The routes agree: ", "The explicit Jacobian takes the head ",

@@ -81,13 +81,15 @@ def test_a_network_without_parameters_is_refused():
 
 
 def test_a_step_is_timed_with_the_kernels_that_its_name_says(monkeypatch):
-    used = []
+    used, heads = [], []
     make = kernels.training_step
 
     def training_step(name, net, *given):
         step = make(name, net, *given)
         return lambda: (used.append(net.kernels), step())
 
+    head = isbe.Head
+    monkeypatch.setattr("isbe_np.studies.steps.Head", lambda *given, **options: heads.append(head(*given, **options)) or heads[-1])
     monkeypatch.setattr(kernels, "training_step", training_step)
     monkeypatch.setattr(kernels, "take_turns", lambda steps, rounds, calls: {
         name: np.full((rounds, calls), (used.clear(), step(), {"plain": 3.0}.get(*used, 1.0))[-1]) for name, step in steps.items()})
@@ -96,6 +98,7 @@ def test_a_step_is_timed_with_the_kernels_that_its_name_says(monkeypatch):
     assert [(cost.kernels, cost.seconds, cost.ratio.value) for cost in found.costs] == [
         ("plain", 3.0, pytest.approx(3)), ("fast", 1.0, 1.0), ("fast again", 1.0, 1.0)]
     assert (found.network, found.batch) == ("tiny", 24)
+    assert [head.kernels for head in heads] == ["plain", "fast", "fast"]
 
 
 @pytest.mark.parametrize("before", isbe.KERNELS)
