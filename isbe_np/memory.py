@@ -21,7 +21,7 @@ class Memory:
     """Bytes that a training step holds at its peak, by what they are for; none is allocated again in later steps.
 
     parameters and their gradients; slots, what the optimizer remembers of each parameter; values of the nodes, with the batch;
-    errors, the gradients by them; work, what layers keep for themselves (bordered images, winners, taps, running means).
+    errors, the gradients by them; work, what layers keep for themselves (bordered images, argmax indices, taps, running means).
     """
 
     parameters: int

@@ -5,6 +5,8 @@ perceptron and N1 a two-stage convolutional network of the customary sizes: ours
 networks and transformers, which are ours too.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from isbe_np.checks import whole
@@ -118,4 +120,4 @@ def _attentive(x: Node, heads: int, causal: bool = False) -> Node:
     return Add()(x, Dense(x.shape[-1])(y))
 
 
-NETWORKS = {"n0": n0, "n1": n1, "lenet5": lenet5, "n2": n2, "resnet": resnet, "transformer": transformer}
+NETWORKS: dict[str, Callable[..., Graph]] = {"n0": n0, "n1": n1, "lenet5": lenet5, "n2": n2, "resnet": resnet, "transformer": transformer}

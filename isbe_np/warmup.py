@@ -22,6 +22,7 @@ from isbe_np.graph import Sequential
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.layers import Dense
 from isbe_np.networks import CLASSES, IMAGE, NETWORKS
+from isbe_np.switch import KERNELS
 from isbe_np.training import SGD, Adam, AdamW, train
 
 DTYPES = ("float32", "float64")
@@ -104,17 +105,18 @@ def warm_network(name: str, dtype: str) -> None:
 def warm_heads(dtype: str) -> None:
     """Forward, backward, loss and error of every normalizer by every route it has, for labels and for dense targets.
 
-    Few scores and many: softmax has kernels for either.
+    Few scores and many: softmax has fast kernels for either. Its plain ones are compiled too, and others have no fast ones.
     """
     for normalizer, route, rows in itertools.product(NORMALIZERS, ROUTES, (2, ALONE)):
         scores, labels = np.random.default_rng(0).normal(size=(rows, 3)).astype(dtype), np.arange(rows) % 3
         with contextlib.suppress(ValueError):  # not every normalizer has every route
             head = Head(normalizer, route, strict=False)
-            head.forward(scores)
-            for targets in (labels, np.eye(3, dtype=dtype)[labels]):
-                head.backward(targets)
-                head.loss(targets)
-                head.error(scores, targets)
+            for head.kernels in KERNELS:
+                head.forward(scores)
+                for targets in (labels, np.eye(3, dtype=dtype)[labels]):
+                    head.backward(targets)
+                    head.loss(targets)
+                    head.error(scores, targets)
 
 
 def warm_optimizers(dtype: str) -> None:

@@ -45,8 +45,7 @@ from isbe_np.engine import conv2d, conv2d_max_pool, dense, layout, microkernels,
 from isbe_np.engine.layers.base import no_limits
 from isbe_np.environment import describe
 from isbe_np.files import write_json
-from isbe_np.kernels import finite, pooling
-from isbe_np.kernels import optimizers as updates
+from isbe_np.kernels import finite, optimizers, pooling
 from isbe_np.kernels.activations import relu, relu_backward
 from isbe_np.layers.base import zeros
 from isbe_np.networks import NETWORKS
@@ -219,7 +218,7 @@ def update_cases(name):
     net.grads[...] = normal(net.grads.size)
     yield Case("squared_norm", at, finite.squared_norm, lambda: finite.squared_norm(net.grads), bytes=size,
                theirs=peer(lambda g: torch.linalg.vector_norm(g), net.grads))
-    for code, passes, more in ((updates.sgd, 3, {}), (updates.momentum, 5, {"momentum": 0.9})):
+    for code, passes, more in ((optimizers.sgd, 3, {}), (optimizers.momentum, 5, {"momentum": 0.9})):
         yield Case(code.__name__, at, code, functools.partial(isbe.SGD(RATE, **more).step, net), bytes=passes * size,
                    theirs=torch_sgd(net, more))
 

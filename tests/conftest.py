@@ -36,9 +36,16 @@ KERNELS = ("plain",) if numba.config.DISABLE_JIT else isbe.KERNELS
 
 @pytest.fixture(params=KERNELS)
 def kernels(request, monkeypatch):
-    """Each test that asks for it runs with both sets of kernels: every network in it is made with this one."""
-    monkeypatch.setattr("isbe_np.graph.read_kernels", lambda who, given: request.param)
+    """Each test that asks for it runs with both sets of kernels: every network and head in it is made with this one."""
+    for place in ("isbe_np.graph.read_kernels", "isbe_np.heads.head.read_kernels"):
+        monkeypatch.setattr(place, lambda who, given: request.param)
     return request.param
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Every network of a test that asks for it computes with the engine, without the compiler too."""
+    monkeypatch.setattr("isbe_np.graph.read_kernels", lambda who, given: "fast")
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import math
 
-import naive_attention
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 
 def windows(i, stride, padding, size, length):
@@ -11,50 +11,32 @@ def windows(i, stride, padding, size, length):
     return [p for p in range(i * stride - padding, i * stride - padding + size) if 0 <= p < length]
 
 
+def squares(x, size, stride, padding, around=0.0):
+    """Every window of images x (N, C, H, W) with `around` around them, in float64: (N, C, OH, OW, KH, KW)."""
+    p, q = padding
+    x = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (p, p), (q, q)), constant_values=around)
+    return sliding_window_view(x, size, (2, 3))[:, :, ::stride[0], ::stride[1]]
+
+
 def conv2d(x, w, b, stride, padding):
-    """y[n, o, i, j] = b[o] + Σ w[o, c, k, l] xp[n, c, i s + k, j s + l] for x (N, C, H, W), w (O, C, KH, KW)."""
-    xp = pad(x, padding)
-    (KH, KW), (s, t) = w.shape[2:], stride
-    OH, OW = (xp.shape[2] - KH) // s + 1, (xp.shape[3] - KW) // t + 1
-    y = np.zeros((len(x), len(w), OH, OW))
-    for i in range(OH):
-        for j in range(OW):
-            y[:, :, i, j] = np.einsum("nckl,ockl->no", xp[:, :, i * s:i * s + KH, j * t:j * t + KW], w) + b
-    return y
+    """Σ_ckl of each window of x (N, C, H, W) times w (O, C, KH, KW), and b (O,)."""
+    return np.einsum("ncijkl,ockl->noij", squares(x, w.shape[2:], stride, padding), w) + b[:, None, None]
 
 
 def conv2d_backward(dy, x, w, stride, padding):
-    """(dx, dw, db) for the error dy (N, O, OH, OW): every product of the forward pass, handed back."""
-    xp = pad(x, padding)
-    dxp, dw = np.zeros_like(xp), np.zeros(w.shape)
-    (KH, KW), (s, t) = w.shape[2:], stride
-    for i in range(dy.shape[2]):
-        for j in range(dy.shape[3]):
-            rows, columns = slice(i * s, i * s + KH), slice(j * t, j * t + KW)
-            dxp[:, :, rows, columns] += np.einsum("no,ockl->nckl", dy[:, :, i, j], w)
-            dw += np.einsum("no,nckl->ockl", dy[:, :, i, j], xp[:, :, rows, columns])
-    H, W = x.shape[2:]
-    return dxp[:, :, padding[0]:padding[0] + H, padding[1]:padding[1] + W], dw, dy.sum((0, 2, 3))
-
-
-def pad(x, padding):
-    """x (N, C, H, W) with zeros around its images, in float64."""
-    p, q = padding
-    return np.pad(x.astype(np.float64), ((0, 0), (0, 0), (p, p), (q, q)))
+    """(dx, dw, db) for the error dy (N, O, OH, OW)."""
+    (H, W), (p, q) = x.shape[2:], padding
+    dxp = np.zeros((*x.shape[:2], H + 2 * p, W + 2 * q))
+    windows = sliding_window_view(dxp, w.shape[2:], (2, 3), writeable=True)[:, :, ::stride[0], ::stride[1]]
+    for k, l in np.ndindex(w.shape[2:]):  # windows overlap, but not in one place of them
+        windows[..., k, l] += np.einsum("noij,oc->ncij", dy, w[:, :, k, l])
+    dw = np.einsum("noij,ncijkl->ockl", dy, squares(x, w.shape[2:], stride, padding))
+    return dxp[:, :, p:p + H, q:q + W], dw, dy.sum((0, 2, 3))
 
 
 def pool2d(x, size, stride, padding, kind):
     """Max or mean of each window's pixels inside the image; x (N, C, H, W)."""
-    H, W = x.shape[2:]
-    OH = (H + 2 * padding[0] - size[0]) // stride[0] + 1
-    OW = (W + 2 * padding[1] - size[1]) // stride[1] + 1
-    y = np.zeros((*x.shape[:2], OH, OW))
-    for i in range(OH):
-        for j in range(OW):
-            rows = windows(i, stride[0], padding[0], size[0], H)
-            columns = windows(j, stride[1], padding[1], size[1], W)
-            y[:, :, i, j] = getattr(x[:, :, rows][:, :, :, columns], kind)((2, 3))
-    return y
+    return getattr(np, f"nan{kind}")(squares(x, size, stride, padding, np.nan), (4, 5))
 
 
 def pool2d_backward(dy, x, size, stride, padding, kind):
@@ -114,6 +96,18 @@ def patches(x, size):
     return np.stack([x[:, :, i:i + size, j:j + size].reshape(len(x), -1) for i, j in places], axis=1)
 
 
+def attention(qkv, heads, causal):
+    """Weights a (N, H, T, T) and weighted values o (N, T, D) for qkv (N, T, 3 D): all heads' q, then k, then v."""
+    N, T, D = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    q, k, v = np.moveaxis(np.asarray(qkv, np.float64).reshape(N, T, 3, heads, D // heads), 2, 0)
+    s = np.einsum("nihd,njhd->nhij", q, k) / math.sqrt(D // heads)
+    if causal:
+        s = np.where(np.tri(T, dtype=bool), s, -np.inf)
+    e = np.exp(s - s.max(3, keepdims=True))
+    a = e / e.sum(3, keepdims=True)
+    return a, np.einsum("nhij,njhd->nihd", a, v).reshape(N, T, D)
+
+
 def layer(layer, inputs, *parameters):
     """What a layer makes of its inputs, batch first, when it is not training.
 
@@ -127,7 +121,7 @@ def layer(layer, inputs, *parameters):
     if kind == "LayerNorm":
         return normalized(x, *parameters, x.mean(-1, keepdims=True), x.var(-1, keepdims=True), layer.eps)
     if kind == "Attention":
-        return naive_attention.attention(x, layer.heads, layer.causal)[1]
+        return attention(x, layer.heads, layer.causal)[1]
     if kind == "PositionEmbedding":
         return x + parameters[0]
     if kind == "Patches":

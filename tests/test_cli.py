@@ -233,8 +233,8 @@ def test_compare_writes_json_and_figures(small, tmp_path, capsys):
 def test_compare_of_a_wrong_route_ends_with_1(small, monkeypatch, capsys):
     send = routes.SEND["fused"]
 
-    def off(head, t, e):
-        send(head, t, e)
+    def off(head, y, t, e):
+        send(head, y, t, e)
         e *= e.dtype.type(1.001)
 
     monkeypatch.setitem(routes.SEND, "fused", off)

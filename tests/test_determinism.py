@@ -18,8 +18,7 @@ import pytest
 
 import isbe_np as isbe
 from isbe_np.compiler import jit
-from isbe_np.kernels import activations
-from isbe_np.kernels import optimizers as updates
+from isbe_np.kernels import activations, optimizers
 
 COMPILED = not numba.config.DISABLE_JIT
 # The kernels that `network` computes with: a test's, by the fixture `alone`, or those asked for on the command line.
@@ -139,8 +138,7 @@ def test_two_python_threads_at_once(sizes, alone):
 SHARED = """
 import numpy as np
 import isbe_np as isbe
-from isbe_np.kernels import activations
-from isbe_np.kernels import optimizers as updates
+from isbe_np.kernels import activations, optimizers
 
 def results(n, x, y, dy):
     isbe.set_threads(n)
@@ -148,7 +146,7 @@ def results(n, x, y, dy):
     activations.sigmoid_backward(x, y, dy, found[0])
     activations.hardsigmoid(x, found[1])
     activations.hardsigmoid_backward(x, y, dy, found[2])
-    for update, remembered, given in ((updates.nesterov, [y], (0.1, 0.9, 0.01)), (updates.adam, [dy, y * y], (
+    for update, remembered, given in ((optimizers.nesterov, [y], (0.1, 0.9, 0.01)), (optimizers.adam, [dy, y * y], (
             (0.9, 0.1, 0.99, 0.01), (0.1, 1e-8, 0.1, 0.01, 0.01, 0.1)))):
         arrays = [x.copy(), dy, *(array.copy() for array in remembered)]
         scalars = [tuple(map(np.float32, g)) if isinstance(g, tuple) else np.float32(g) for g in given]
@@ -172,7 +170,7 @@ def test_no_bit_depends_on_where_a_thread_s_loop_ends():
 
 
 @pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
-@pytest.mark.parametrize("kernel", [kernel for module in (activations, updates) for kernel in vars(module).values()
+@pytest.mark.parametrize("kernel", [kernel for module in (activations, optimizers) for kernel in vars(module).values()
                                     if hasattr(kernel, "kernel")], ids=lambda kernel: kernel.__name__)
 def test_kernels_that_share_out_single_numbers_are_exact(kernel):
     """And what calls a library function, which may have another version for vectors, shares out spans of a fixed length."""

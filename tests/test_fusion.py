@@ -8,6 +8,7 @@ import isbe_np as isbe
 from isbe_np.engine.layers.base import Fast
 from isbe_np.engine.layers.fused import FusedConv2D, FusedDense
 
+pytestmark = pytest.mark.usefixtures("engine")
 COMPILED = not numba.config.DISABLE_JIT
 CASES = {  # input shape, layers, the kinds of steps that the plan makes of them
     "conv-relu-pool": ((2, 9, 8), lambda: [isbe.Conv2D(7, 3, padding=1), isbe.ReLU(), isbe.MaxPool2D(2)], [FusedConv2D]),
@@ -48,9 +49,8 @@ def test_the_same_bits(case, N, dtype):
     one, other = (run(net, N, np.random.default_rng(1)) for net in (fused, apart))
     for a, b in zip((*one, fused.grads), (*other, apart.grads), strict=True):
         assert (a == b).all() and a.any()
-    if COMPILED:  # otherwise nothing but plain kernels runs
-        ran = [layer.core if isinstance(layer, Fast) else layer for layer, *_ in fused._ran.steps]
-        assert [type(layer) for layer in ran if type(layer).__name__ != "Turn"] == CASES[case][2]
+    ran = [layer.core if isinstance(layer, Fast) else layer for layer, *_ in fused._ran.steps]
+    assert [type(layer) for layer in ran if type(layer).__name__ != "Turn"] == CASES[case][2]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -125,6 +125,20 @@ def test_nan_goes_back_as_apart(case, N, dtype, random):
         elif case != "dense":  # behind which the next layer mixes the units
             axes = (0, *range(2, error.ndim))
             np.testing.assert_allclose(bias[1], np.float64(error).sum(axes)[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("N", [1, 19])
+@pytest.mark.parametrize("place", range(4))
+def test_a_tie_goes_to_the_first_pixel_and_nan_wins(place, N, dtype):
+    net = isbe.Sequential((1, 2, 2), isbe.Conv2D(1, 1), isbe.MaxPool2D(2), dtype=dtype)
+    net.parameters()[0].value[...] = 1
+    layer, step = net._plan(N).steps[0][:2]
+    for value, first in ((1, 0), (np.nan, place)):
+        step.x[...] = 1
+        step.x.reshape(4, N)[place] = value
+        layer.forward(step)
+        assert isinstance(layer, FusedConv2D) and (step.work.winner == first).all()
+        assert np.array_equal(step.y, np.full((1, 1, 1, N), value), equal_nan=True)
 
 
 @pytest.mark.parametrize("activation", [isbe.ReLU, isbe.HardTanh])

@@ -1,5 +1,6 @@
 """A terminal's width and its characters: every command's help and output is readable in each encoding, and never a crash."""
 
+import contextlib
 import io
 import os
 import subprocess
@@ -168,7 +169,7 @@ def test_a_stage_is_named_at_once_on_a_terminal_and_taken_away(monkeypatch):
 
 def test_an_epoch_s_bar_stands_before_its_first_step_and_says_when_it_evaluates(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with Progress(True, 0, 3, 1) as progress:
+    with contextlib.closing(Progress(True, 0, 3, 1)) as progress:
         assert "epoch 1/3" in sys.stderr.getvalue()
         progress.advance()
         assert "epoch 1/3, evaluating" in sys.stderr.getvalue()

@@ -17,7 +17,7 @@ PARTS = {"parameters": "weights and biases, and their gradients",
          "slots": "what SGD with momentum remembers of each of them",
          "values": "of all layers, for the whole batch",
          "errors": "the gradients by those values",
-         "work": "what layers keep for themselves: bordered images, winners of pooling"}
+         "work": "what layers keep for themselves: bordered images, argmax indices of pooling"}
 
 
 def add(commands) -> None:

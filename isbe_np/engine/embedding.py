@@ -16,28 +16,6 @@ from isbe_np.engine.microkernels import fill
 
 
 @jit
-def whole_numbers(x, V, tokens):
-    """tokens[m] = x[m] as a whole number;  x (M,) floating point, tokens (M,) int64.
-
-    Returned is the place of the first x[m] that is not one of 0, 1 ... V - 1, or -1. Tokens from there on are not written.
-    """
-    for m in range(x.size):
-        if not 0 <= x[m] < V or x[m] != int(x[m]):
-            return m
-        tokens[m] = int(x[m])
-    return -1
-
-
-@jit(parallel=True)
-def rows_of(w, tokens, y):
-    """y[m] = w[tokens[m]];  w (V, D), tokens (M,), y (M, D)."""
-    for m in prange(y.shape[0]):
-        row = w[tokens[m]]
-        for d in range(row.size):
-            y[m, d] = row[d]
-
-
-@jit
 def sort_tokens(tokens, first, order):
     """order[first[v]], ..., order[first[v + 1] - 1] = the places m of token v, in their order;  tokens and order (M,).
 

@@ -155,17 +155,6 @@ def batch_norm_columns_backward(x, dy, w, stats, share, sums, dx):
 
 
 @jit
-def remember(stats, M, momentum, mean, variance):
-    """mean and variance (C,) move to those of the last batch by a share `momentum`; stats (3, C) is of M numbers a channel.
-
-    The variance remembered is v · M / (M − 1), which numbers drawn at random do not underestimate.
-    """
-    for c in range(mean.size):
-        mean[c] += mean.dtype.type(momentum * (stats[0, c] - mean[c]))
-        variance[c] += variance.dtype.type(momentum * (stats[1, c] * M / (M - 1) - variance[c]))
-
-
-@jit
 def hand_over(sums, dw, db):
     """dγ and dβ from float64 sums (2, C), as numbers of their own dtype; too large a one becomes infinite without a warning"""
     for c in range(dw.size):

@@ -5,17 +5,33 @@ A layer without an entry has only its plain kernels, which then run among the fa
 
 from __future__ import annotations
 
+from isbe_np.engine.layers.attention import FastAttention
 from isbe_np.engine.layers.base import Fast
 from isbe_np.engine.layers.conv2d import FastConv2D
 from isbe_np.engine.layers.dense import FastDense
+from isbe_np.engine.layers.embedding import FastEmbedding, FastMeanTokens, FastPositionEmbedding
 from isbe_np.engine.layers.fused import FusedConv2D, FusedDense
+from isbe_np.engine.layers.normalization import FastBatchNorm, FastLayerNorm
 from isbe_np.layers.activations import Activation, HardTanh, ReLU
+from isbe_np.layers.attention import Attention
 from isbe_np.layers.base import Layer
 from isbe_np.layers.conv2d import Conv2D
 from isbe_np.layers.dense import Dense
+from isbe_np.layers.embedding import Embedding, PositionEmbedding
+from isbe_np.layers.normalization import BatchNorm, LayerNorm
 from isbe_np.layers.pooling import MaxPool2D
+from isbe_np.layers.tokens import MeanTokens
 
-FAST: dict[type[Layer], type[Fast]] = {Dense: FastDense, Conv2D: FastConv2D}
+FAST: dict[type[Layer], type[Fast]] = {
+    Dense: FastDense,
+    Conv2D: FastConv2D,
+    BatchNorm: FastBatchNorm,
+    LayerNorm: FastLayerNorm,
+    Attention: FastAttention,
+    Embedding: FastEmbedding,
+    PositionEmbedding: FastPositionEmbedding,
+    MeanTokens: FastMeanTokens,
+}
 # What decides how a layer runs: a subclass of yours that changes one of these is left as it is.
 RUNS = ("prepare", "prepare_backward", "forward", "backward")
 

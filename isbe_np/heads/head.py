@@ -10,19 +10,13 @@ import numpy as np
 
 from isbe_np.checks import nearest
 from isbe_np.heads import fast
-from isbe_np.heads.elementwise import HardSigmoid, HardTanh, Identity, Sigmoid, Tanh
-from isbe_np.heads.losses import LOSSES, values
-from isbe_np.heads.normalizers import Normalizer, Softmax
-from isbe_np.heads.refusals import (buffer, read_scores, read_soft, refuse_bad_row, refuse_error, refuse_loss, refuse_nonfinite,
-                                    refuse_route)
+from isbe_np.heads.choices import BUILT_IN, REDUCTIONS, choose_loss, choose_normalizer
+from isbe_np.heads.losses import values
+from isbe_np.heads.normalizers import Softmax
+from isbe_np.heads.refusals import buffer, read_scores, read_soft, refuse_bad_row, refuse_error, refuse_nonfinite, refuse_route
 from isbe_np.heads.routes import ROUTES, SEND
-from isbe_np.heads.sparse import Entmax15, Sparsemax
 from isbe_np.heads.targets import dense_targets, read_targets
 from isbe_np.switch import read_kernels
-
-BUILT_IN = {cls.name: cls for cls in (Softmax, Sigmoid, Tanh, HardSigmoid, HardTanh, Identity, Sparsemax, Entmax15)}
-NORMALIZERS = tuple(BUILT_IN)
-REDUCTIONS = ("none", "sum", "mean")
 
 
 class Head:
@@ -47,11 +41,11 @@ class Head:
 
     def __init__(self, normalizer="softmax", route="isbe", reduction="mean", *, loss=None, dilation=None,
                  relocation=None, strict=True, kernels="fast"):
-        self.normalizer = _normalizer(normalizer, dilation, relocation)
+        self.normalizer = choose_normalizer(normalizer, dilation, relocation)
         self.strict = strict
         self._name = getattr(self.normalizer, "name", type(self.normalizer).__name__)
         self._built_in = type(self.normalizer) in BUILT_IN.values()
-        self._loss = self._named_loss(loss)
+        self._loss = choose_loss(self.normalizer, self._name, loss)
         self._last = _Last()
         self.reduction = reduction
         self.route = route
@@ -63,16 +57,6 @@ class Head:
 
     def __repr__(self):
         return f"Head({self._name!r}, route={self.route!r}, reduction={self.reduction!r}, loss={self.loss_name!r})"
-
-    def _named_loss(self, loss):
-        matching = getattr(self.normalizer, "matching", "matching")
-        if loss is None:
-            if matching != "matching" or hasattr(self.normalizer, "potential"):
-                return matching
-            return "cross_entropy" if getattr(self.normalizer, "positive", True) else "squared"
-        name = matching if nearest("Head: loss", loss, LOSSES) == "matching" else loss
-        refuse_loss(self.normalizer, self._name, name)
-        return name
 
     @property
     def route(self) -> str:
@@ -189,6 +173,9 @@ class Head:
         is in the processor's cache, and never store the soft scores; it equals backward's but for rounding, not bit for bit.
         Other normalizers, routes and kernels do what `forward` and `backward` do, to the bit.
         """
+        if not (_is_own(self.forward, Head.forward) and _is_own(self.backward, Head.backward)):
+            self.forward(scores)  # a head of yours sends what its own two calls send
+            return self.backward(targets) if out is None else self.backward(targets, out)
         scores = self._read_scores(scores)
         e = buffer("Head.backward", out, scores)
         if (type(self.normalizer), self.route, self.kernels) == (Softmax, "isbe", "fast"):
@@ -223,6 +210,11 @@ class Head:
         return total
 
 
+def _is_own(method, function) -> bool:
+    """Whether `method` is the class's `function`, and neither a subclass nor an object has one of its own instead."""
+    return getattr(method, "__func__", None) is function
+
+
 class _Last(threading.local):
     """Scores and soft scores of the last forward pass, for each thread its own; copies keep those of the thread that copies."""
 
@@ -243,16 +235,3 @@ def batch(scores: np.ndarray) -> int:
 def apart(targets: np.ndarray, e: np.ndarray) -> np.ndarray:
     """The targets, copied where they lie in the memory of e: they are read while e is written."""
     return targets.copy() if np.may_share_memory(targets, e) else targets
-
-
-def _normalizer(given, dilation, relocation) -> Normalizer:
-    if isinstance(given, str) and given == "softmax":
-        return Softmax(dilation, relocation)
-    if dilation is not None or relocation is not None:
-        raise ValueError("Head: dilation and relocation belong to 'softmax', the family for which y − t is "
-                         f"cross-entropy's gradient; {given!r} takes neither. Scale its scores before the head.")
-    if isinstance(given, type):
-        raise TypeError(f"Head expects a normalizer object; got the class {given.__name__}. Write {given.__name__}().")
-    if callable(getattr(given, "forward", None)):
-        return given
-    return BUILT_IN[nearest("Head: normalizer", given, NORMALIZERS)]()

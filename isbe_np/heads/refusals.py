@@ -1,4 +1,4 @@
-"""What a head refuses, in words: losses and routes without a meaning, buffers and answers of a wrong shape, numbers not finite."""
+"""What a head refuses, in words: losses and routes without a meaning, arrays of a wrong shape, numbers that are not finite."""
 
 import numpy as np
 

@@ -3,9 +3,7 @@
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.compiler.jit import SETTINGS
-from isbe_np.engine.attention import attention, attention_backward
-from isbe_np.engine.vectors import width
+from isbe_np.kernels.attention import attention, attention_backward
 from isbe_np.layers.base import Layer, Node, Shape, Step, Weights, zeros
 from isbe_np.layers.dense import Dense
 
@@ -35,24 +33,19 @@ class Attention(Layer):
         return shape[0], shape[1] // 3
 
     def prepare(self, step: Step) -> None:
-        (N, T, D), dtype = step.y.shape, step.y.dtype
-        places = np.arange(max(T, D))
-        step.work.lines = (places[:T] * 3 * D, places[:T] * D, places * T, zeros((width(dtype.itemsize),), dtype))
-        step.work.weights = zeros((N, self.heads, T, T), dtype)
-        step.work.room = zeros((SETTINGS.NUMBA_NUM_THREADS, (D // self.heads + T) * T), dtype)
+        N, T, _ = step.y.shape
+        step.work.weights = zeros((N, self.heads, T, T), step.y.dtype)
 
     def forward(self, step: Step) -> None:
-        work = step.work
-        attention(step.x, self.causal, work.lines, work.room, work.weights, step.y)
-
-    def prepare_backward(self, step: Step) -> None:
-        _, T, D = step.y.shape
-        step.work.room_backward = zeros((SETTINGS.NUMBA_NUM_THREADS, (D // self.heads + 2 * T) * T), step.y.dtype)
+        attention(self.by_head(step.x, 3), self.causal, step.work.weights, self.by_head(step.y))
 
     def backward(self, step: Step) -> None:
-        work = step.work
         if step.dx is not None:
-            attention_backward(step.dy, step.x, work.weights, self.causal, work.lines, work.room_backward, step.dx)
+            attention_backward(self.by_head(step.dy), self.by_head(step.x, 3), step.work.weights, self.by_head(step.dx, 3))
+
+    def by_head(self, array: np.ndarray, *parts: int) -> np.ndarray:
+        """A view of tokens (N, T, parts · D) as (N, T, parts, heads, d)."""
+        return array.reshape(*array.shape[:2], *parts, self.heads, -1)
 
     def settings(self) -> str:
         return f"{self.heads}{', causal=True' if self.causal else ''}"

@@ -79,30 +79,18 @@ class Step:
     work: SimpleNamespace = field(default_factory=SimpleNamespace)
     state: SimpleNamespace = field(default_factory=SimpleNamespace)
     batch_last: bool = False
-
-    @property
-    def x(self) -> np.ndarray:
-        """The first input."""
-        return self.xs[0]
-
-    @property
-    def dx(self) -> Any:
-        """The gradient by the first input, an array, or None where nobody needs it."""
-        return self.dxs[0]
-
-    @dx.setter
-    def dx(self, value: Any) -> None:
-        self._keep("dx", self.dxs[0], value)
+    x: np.ndarray = field(init=False, repr=False)  # xs[0], the first input
+    dx: Any = field(init=False, repr=False)  # dxs[0], the gradient by it, or None where nobody needs it
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "y" and name in self.__dict__:
-            self._keep(name, self.y, value)
-        object.__setattr__(self, name, value)
-
-    def _keep(self, name: str, array: Any, value: Any) -> None:
-        """`step.y += 1` hands back the same array; another one would be lost, as the graph reads the planned one."""
-        if value is not array:
+        if name == "x" and name in self.__dict__:
+            raise AttributeError("A layer reads step.x and leaves it as it is: write step.y[...] = ... instead.")
+        # `step.y += 1` hands back the same array; another one would be lost, as the graph reads the planned one.
+        if name in ("y", "dx") and name in self.__dict__ and value is not self.__dict__[name]:
             raise AttributeError(f"A layer fills step.{name}, it cannot replace it: write step.{name}[...] = ... instead.")
+        object.__setattr__(self, name, value)
+        if name in ("xs", "dxs") and value:
+            object.__setattr__(self, name[:-1], value[0])
 
 
 class Node:

@@ -8,9 +8,8 @@ other network. What is not one of the vocabulary's numbers is refused when a bat
 import numpy as np
 
 from isbe_np.checks import whole
-from isbe_np.compiler.jit import SETTINGS
-from isbe_np.engine.embedding import rows_of, sort_tokens, sums_of_rows, whole_numbers
-from isbe_np.layers.base import Layer, Shape, Step, Weights, zeros
+from isbe_np.kernels.embedding import embedding, embedding_backward, whole_numbers
+from isbe_np.layers.base import Layer, Shape, Step, Weights
 from isbe_np.layers.dense import rows
 
 # The largest vocabulary all of whose numbers a float32 holds.
@@ -51,17 +50,10 @@ class Embedding(Layer):
             n, t = divmod(bad, step.x.shape[1])
             raise ValueError(f"{self!r} expects tokens, whole numbers from 0 to {self.vocabulary - 1}; got {step.x[n, t]:g} "
                              f"as token {t} of example {n}. Number the tokens of the data anew, or enlarge the vocabulary.")
-        rows_of(step.w.weight, tokens, rows(step.y))
-
-    def prepare_backward(self, step: Step) -> None:
-        work = step.work
-        work.first, work.order = np.zeros(self.vocabulary + 1, np.int64), np.zeros(step.x.size, np.int64)
-        work.room = zeros((SETTINGS.NUMBA_NUM_THREADS, self.features), np.float64)
+        embedding(step.w.weight, tokens, rows(step.y))
 
     def backward(self, step: Step) -> None:
-        work = step.work
-        sort_tokens(work.tokens, work.first, work.order)
-        sums_of_rows(rows(step.dy), work.first, work.order, work.room, step.dw.weight)
+        embedding_backward(rows(step.dy), step.work.tokens, step.dw.weight)
         if step.dx is not None:
             step.dx[...] = 0
 
@@ -88,14 +80,7 @@ class PositionEmbedding(Layer):
     def forward(self, step: Step) -> None:
         np.add(step.x, step.w.weight, out=step.y)
 
-    def prepare_backward(self, step: Step) -> None:
-        N, T, D = step.y.shape
-        step.work.first, step.work.order = N * np.arange(T + 1), np.arange(N * T).reshape(N, T).T.ravel()
-        step.work.room = zeros((SETTINGS.NUMBA_NUM_THREADS, D), np.float64)
-
     def backward(self, step: Step) -> None:
-        """A position is a token that stands once in each example, always at the same place."""
-        work = step.work
-        sums_of_rows(rows(step.dy), work.first, work.order, work.room, step.dw.weight)
+        np.sum(step.dy, axis=0, dtype=np.float64, out=step.dw.weight)
         if step.dx is not None:
             np.copyto(step.dx, step.dy)

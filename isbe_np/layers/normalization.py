@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from isbe_np.engine import normalization as kernels
-from isbe_np.layers.base import Layer, Shape, Step, Weights, zeros
+from isbe_np.kernels import normalization as kernels
+from isbe_np.layers.base import Layer, Shape, Step, Weights
+from isbe_np.layers.dense import rows
 
 
 class Normalization(Layer):
@@ -23,8 +24,9 @@ class Normalization(Layer):
         """How many numbers γ has for inputs of this shape."""
         raise NotImplementedError(f"{type(self).__name__} has no size.")
 
-    def prepare_backward(self, step: Step) -> None:
-        step.work.unwanted = zeros((0, 0, 0), step.y.dtype)
+    def statistics(self, step: Step, rows: int) -> None:
+        """Make room in step.work for μ, v and r of so many rows of x."""
+        step.work.mean, step.work.variance, step.work.r = np.zeros((3, rows))
 
 
 class BatchNorm(Normalization):
@@ -34,6 +36,8 @@ class BatchNorm(Normalization):
     ones, `mean` and `variance` in `Graph.state()`, move towards them by a share `momentum` (PyTorch's convention); evaluation
     uses the running ones. A layer that stands in several places of a graph has one of each, which every place moves.
     """
+
+    batch_last = True
 
     def __init__(self, momentum: float = 0.1, eps: float = 1e-5, name: str | None = None):
         super().__init__(eps, name)
@@ -55,40 +59,39 @@ class BatchNorm(Normalization):
         """Two of vectors (C,) or of images of one pixel: one number has no variance."""
         return 2 if math.prod(shapes[0][1:]) == 1 else 1
 
-    def prepare(self, step: Step) -> None:
-        C = step.w.scale.size
-        step.work.stats = np.zeros((3, C))
-        # Channels that lie apart, as those of vectors (N, C), or together: (1, C, H·W·N) where the batch is last.
-        shape = (1, C, step.x.size // C) if step.batch_last else (len(step.x), C, step.x.size // (len(step.x) * C))
-        step.work.shape = shape if shape[2] > 1 else shape[:2]
-        step.work.count, step.work.share = step.x.size // C, 0.0
-
-    def forward(self, step: Step) -> None:
-        work, training = step.work, step.mode.training
-        if training and work.count == 1:
+    def refuse_one(self, count: int) -> None:
+        """Raise the ValueError of a batch with one number of each channel, by which no network is trained."""
+        if count == 1:
             raise ValueError(f"{self!r} expects more than one number of each channel in training, as one alone has no "
                              f"variance; got a batch of one. Make batches larger, or leave out the last one by "
                              f"train(drop_last=True).")
-        # Of statistics that are the batch's, each of its numbers moves a share; running ones stay where they are.
-        work.share = 1 / work.count if training else 0.0
-        if not training:
-            work.stats[0], work.stats[1] = step.state.mean, step.state.variance
-        kernel = kernels.batch_norm if len(work.shape) == 3 else kernels.batch_norm_columns
-        x, y = step.x.reshape(work.shape), step.y.reshape(work.shape)
-        kernel(x, step.w.scale, step.w.shift, self.eps, training, work.stats, y)
-        if training:
-            kernels.remember(work.stats, work.count, self.momentum, step.state.mean, step.state.variance)
 
-    def prepare_backward(self, step: Step) -> None:
-        super().prepare_backward(step)
-        step.work.sums = np.zeros((2, step.w.scale.size))
+    def prepare(self, step: Step) -> None:
+        self.statistics(step, step.w.scale.size)
+        step.work.given = False
+
+    def forward(self, step: Step) -> None:
+        work, state, x, y = step.work, step.state, channels(step.x), channels(step.y)
+        work.given = not step.mode.training
+        if work.given:
+            work.mean[:], work.variance[:] = state.mean, state.variance
+        else:
+            self.refuse_one(x.shape[1])
+            kernels.row_statistics(x, work.mean, work.variance)
+            kernels.remember(work.mean, work.variance, x.shape[1], self.momentum, state.mean, state.variance)
+        kernels.inverse_deviation(work.variance, self.eps, work.r)
+        kernels.batch_norm(x, work.mean, work.r, step.w.scale, step.w.shift, y)
 
     def backward(self, step: Step) -> None:
-        work, shape = step.work, step.work.shape
-        kernel = kernels.batch_norm_backward if len(shape) == 3 else kernels.batch_norm_columns_backward
-        dx = work.unwanted.reshape(0, *shape[1:]) if step.dx is None else step.dx.reshape(shape)
-        kernel(step.x.reshape(shape), step.dy.reshape(shape), step.w.scale, work.stats, work.share, work.sums, dx)
-        kernels.hand_over(work.sums, step.dw.scale, step.dw.shift)
+        work, x, dy = step.work, channels(step.x), channels(step.dy)
+        kernels.batch_norm_backward_parameters(dy, x, work.mean, work.r, step.dw.scale, step.dw.shift)
+        if step.dx is None:
+            return
+        dx = channels(step.dx)
+        if work.given:  # no x moves μ and v
+            np.multiply(dy, (work.r * step.w.scale)[:, None], out=dx)
+        else:
+            kernels.batch_norm_backward_input(dy, x, work.mean, work.r, step.w.scale, dx)
 
     def settings(self) -> str:
         return f"momentum={self.momentum}, eps={self.eps}"
@@ -110,27 +113,27 @@ class LayerNorm(Normalization):
         return shape[-1]
 
     def prepare(self, step: Step) -> None:
-        D = step.w.scale.size
-        step.work.shape = step.x.size // D, D
-        step.work.stats = np.zeros((step.x.size // D, 2))
+        self.statistics(step, step.x.size // step.x.shape[-1])
 
     def forward(self, step: Step) -> None:
-        shape = step.work.shape
-        kernels.layer_norm(step.x.reshape(shape), step.w.scale, step.w.shift, self.eps, step.work.stats, step.y.reshape(shape))
-
-    def prepare_backward(self, step: Step) -> None:
-        super().prepare_backward(step)
-        R, D = step.work.shape
-        step.work.parts = np.zeros((min(kernels.PARTS, max(1, R // kernels.ROWS)), 2, D))
+        work, x, y = step.work, rows(step.x), rows(step.y)
+        kernels.row_statistics(x, work.mean, work.variance)
+        kernels.inverse_deviation(work.variance, self.eps, work.r)
+        kernels.layer_norm(x, work.mean, work.r, step.w.scale, step.w.shift, y)
 
     def backward(self, step: Step) -> None:
-        work, shape = step.work, step.work.shape
-        dx = work.unwanted.reshape(0, shape[1]) if step.dx is None else step.dx.reshape(shape)
-        kernels.layer_norm_backward(step.x.reshape(shape), step.dy.reshape(shape), step.w.scale, work.stats, work.parts, dx)
-        kernels.hand_over(work.parts[0], step.dw.scale, step.dw.shift)
+        work, x, dy = step.work, rows(step.x), rows(step.dy)
+        kernels.layer_norm_backward_parameters(dy, x, work.mean, work.r, step.dw.scale, step.dw.shift)
+        if step.dx is not None:
+            kernels.layer_norm_backward_input(dy, x, work.mean, work.r, step.w.scale, rows(step.dx))
 
     def settings(self) -> str:
         return f"eps={self.eps}"
+
+
+def channels(array: np.ndarray) -> np.ndarray:
+    """A view of images (C, H, W, N) or vectors (C, N) as (C, M), all numbers of a channel in a row."""
+    return array.reshape(len(array), -1)
 
 
 def _number(who: str, given, expected: str, fits) -> float:

@@ -9,9 +9,9 @@ from pathlib import Path
 from isbe_np.heads import ROUTES
 
 RUNS = (*ROUTES, "one pass")  # the last is route isbe by `Head.error`, which stores no soft scores
-# Arrays (N, C) that each holds at its peak, besides J: soft scores and error, but for the last, which holds the error alone;
-# the two that need g also the targets and g; the factored one its product too.
-ARRAYS = {"jacobian": 4, "factored": 5, "fused": 2, "isbe": 2, "one pass": 1}
+# Arrays (N, C) that each holds at its peak, besides J: soft scores, targets and error, but for the last, which holds the error
+# alone; the two that need g also g; the factored one its product too.
+ARRAYS = {"jacobian": 4, "factored": 5, "fused": 3, "isbe": 3, "one pass": 1}
 BESIDE = 2  # arrays (N, C) that the study holds beside any: the scores, and the soft scores that one needs not
 ITEM = 4  # bytes of a float32
 # Of the memory that is available. As J grows with C², the cells of all powers of two together take 4/3 of the largest, so that

@@ -20,7 +20,8 @@ from isbe_np import archive
 from isbe_np.environment import describe
 from isbe_np.files import DamagedFile, Misfit, one_line
 from isbe_np.folders import user_path
-from isbe_np.graph import Graph, names_of, wanted_arrays
+from isbe_np.graph import Graph
+from isbe_np.graph_nodes import names_of, wanted_arrays
 from isbe_np.heads import Head
 from isbe_np.layers import Layer, Node
 from isbe_np.plain import misfit, plain

@@ -14,9 +14,10 @@ import numpy as np
 from isbe_np import layers as built_in
 from isbe_np.checks import FLOATS
 from isbe_np.files import Misfit
-from isbe_np.graph import Graph, in_order
+from isbe_np.graph import Graph
+from isbe_np.graph_nodes import in_order
 from isbe_np.heads import Head
-from isbe_np.heads.head import BUILT_IN
+from isbe_np.heads.choices import BUILT_IN
 from isbe_np.layers import Input, Layer, Node
 from isbe_np.layers.attention import Attention, Projection
 from isbe_np.layers.base import InputLayer

@@ -15,7 +15,8 @@ import numpy as np
 
 from isbe_np.files import DamagedFile, one_line, opened, replacing
 from isbe_np.folders import user_path
-from isbe_np.graph import Graph, wanted_arrays
+from isbe_np.graph import Graph
+from isbe_np.graph_nodes import wanted_arrays
 from isbe_np.layers.normalization import Normalization
 
 NORMS = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}

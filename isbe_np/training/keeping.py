@@ -121,20 +121,10 @@ def newest(path: str | os.PathLike) -> Checkpoint | None:
 
 
 class Keeping:
-    """What a training keeps of itself while it runs: here nothing."""
+    """Writes a checkpoint in `folder`: at the start, every so many `seconds`, and after each epoch.
 
-    def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
-        """The checkpoint to go on from, with which the network and the optimizer were filled, or None."""
-
-    def after_step(self, run) -> None:
-        """Between two steps of an epoch."""
-
-    def after_epoch(self, run, last: bool) -> None:
-        """After an epoch's evaluation."""
-
-
-class KeepingInFolder(Keeping):
-    """A checkpoint in `folder`, at the start, in time, after each epoch, and when a signal ends the training: Stopped."""
+    When a signal asks for the end, it writes one too and raises Stopped. `run` is the training's `Observer`.
+    """
 
     def __init__(self, folder: Folder, seconds: float, note: Any, stopping: Stopping):
         self.folder, self.seconds, self.note, self.stopping = folder, seconds, note, stopping
@@ -142,6 +132,7 @@ class KeepingInFolder(Keeping):
         self._environment, self._saved, self._data = deciding(), 0.0, ""
 
     def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
+        """The checkpoint to go on from, with which the network and the optimizer were filled, or None."""
         self.settings, self._data = settings, digest(data)
         self._environment["kernel_set"] = kernels_of(run.net, run.head)
         if self.folder.holds_one() and not resume:
@@ -185,6 +176,7 @@ class KeepingInFolder(Keeping):
         logger.info("going on from %s: epoch %d, batch %d", self.folder.file, training["epoch"] + 1, training["batch"])
 
     def after_step(self, run) -> None:
+        """Between two steps of an epoch."""
         self.stopping.working()
         if self.stopping.asked or time.monotonic() - self._saved >= self.seconds:
             self.save(run)
@@ -192,6 +184,7 @@ class KeepingInFolder(Keeping):
             raise Stopped(self.stopping.asked)
 
     def after_epoch(self, run, last: bool) -> None:
+        """After an epoch's evaluation."""
         self.stopping.working()
         self.save(run)
         if self.stopping.asked and not last:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from isbe_np.graph import Graph
-from isbe_np.kernels import optimizers as updates
+from isbe_np.kernels import optimizers as kernels
 
 
 class Optimizer:
@@ -80,11 +80,11 @@ class SGD(Optimizer):
     def update(self, w: np.ndarray, g: np.ndarray, number) -> None:
         eta, mu, decay = number(self.learning_rate), number(self.momentum), number(self.weight_decay)
         if not self.momentum:
-            updates.sgd(w, g, eta, decay)
+            kernels.sgd(w, g, eta, decay)
         elif self.nesterov:
-            updates.nesterov(w, g, self.memory[0], eta, mu, decay)
+            kernels.nesterov(w, g, self.memory[0], eta, mu, decay)
         else:
-            updates.momentum(w, g, self.memory[0], eta, mu, decay)
+            kernels.momentum(w, g, self.memory[0], eta, mu, decay)
 
 
 class Adam(Optimizer):
@@ -104,7 +104,7 @@ class Adam(Optimizer):
         b1, b2 = self.betas
         decays = (0.0, self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
         rates = (self.learning_rate, self.epsilon, 1 - b1 ** self.steps, 1 - b2 ** self.steps, *decays)
-        updates.adam(w, g, *self.memory, tuple(map(number, (b1, 1 - b1, b2, 1 - b2))), tuple(map(number, rates)))
+        kernels.adam(w, g, *self.memory, tuple(map(number, (b1, 1 - b1, b2, 1 - b2))), tuple(map(number, rates)))
 
 
 class AdamW(Adam):

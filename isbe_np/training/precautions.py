@@ -1,4 +1,4 @@
-"""What is said about a training's settings and data that would cost its result: batches, the inputs' scale, the schedule."""
+"""What is said about a training's settings and data that would cost its result: batches, the inputs' scale."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from isbe_np.layers import (
     Patches,
     ReLU,
 )
-from isbe_np.training.schedules import SCHEDULES, Schedule, factor
 
 # Layers whose output is c times as large if their input is, for any c > 0 and but for biases; and those that undo it.
 SCALING = (AveragePool2D, Conv2D, Dense, Dropout, GlobalAveragePool, LeakyReLU, MaxPool2D, MeanTokens, Patches, ReLU)
@@ -32,7 +31,6 @@ WIDE = 64  # numbers in an example from which on it is no table's row
 LARGE, HUGE = 16.0, 1000.0  # root mean squares that are too large for wide examples, and for any
 BYTES = 128, 256  # the largest pixel of images of bytes lies between these
 APART = 16.0  # times the scale of the training examples, from which on the test examples were scaled otherwise
-FEW, STILL = 4, 1.1  # steps too few to tell a schedule by; the ratio of factors that counts as no change
 
 
 def steps_per_epoch(net: Graph, examples: int, batch_size: int, drop_last: bool) -> int:
@@ -96,27 +94,3 @@ def _depends_on_scale(net: Graph) -> bool:
             return True
         scaled.add(node)
     return net.nodes[-1] in scaled
-
-
-class Factors:
-    """A schedule's factor at each step, and whether it ever changed."""
-
-    def __init__(self, schedule: str | Schedule):
-        self._at = factor(schedule)
-        self._own = callable(schedule) and schedule not in SCHEDULES.values()
-        self.least, self.largest, self.steps = math.inf, 0.0, 0
-
-    def __call__(self, done: float) -> float:
-        """The factor where the share `done` of the training is done."""
-        given = self._at(done)
-        self.least, self.largest, self.steps = min(self.least, given), max(self.largest, given), self.steps + 1
-        return given
-
-    def fault(self) -> str | None:
-        """A sentence where a schedule of one's own was (nearly) the same at every step of a whole training."""
-        if not self._own or self.steps < FEW or self.largest > STILL * self.least:
-            return None
-        given = f"{self.least:g}" if self.least == self.largest else f"{self.least:g} to {self.largest:g}"
-        return (f"train(schedule) expects a function of the share of training done, from 0 to 1, not of the number of steps or "
-                f"epochs; over all {self.steps} steps it gave the factor {given}. Write for example "
-                f"schedule=lambda done: 1 if done < 0.5 else 0.1, or pass \"constant\".")

@@ -14,18 +14,12 @@ class Bar(tqdm):
 
 
 class Progress:
-    """A context manager around one epoch. Everything goes to standard error."""
+    """One epoch's bar, where standard error is a terminal, and its line afterwards."""
 
     def __init__(self, wanted: bool, epoch: int, epochs: int, steps: int, done: int = 0):
-        self.wanted = wanted
+        self.wanted, self.shown = wanted, wanted and sys.stderr.isatty()
         self.bar = Bar(total=steps, initial=done, desc=f"epoch {epoch + 1}/{epochs}", unit="step", leave=False,
-                        dynamic_ncols=True, disable=not (wanted and sys.stderr.isatty()))
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.bar.close()
+                        dynamic_ncols=True, disable=not self.shown)
 
     def advance(self) -> None:
         """One step done; after the last one comes the evaluation, which the bar says."""
@@ -33,9 +27,13 @@ class Progress:
         if self.bar.n == self.bar.total:
             self.bar.set_description(f"{self.bar.desc.removesuffix(': ')}, evaluating")
 
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
     def finish(self, line: str) -> None:
         """The epoch is done; `line` tells of it."""
-        self.bar.close()
+        self.close()
         if self.wanted:
             tqdm.write(line, file=sys.stderr)
 

@@ -22,8 +22,7 @@ import numpy as np
 from numba.core import event
 logging.basicConfig(format="%(message)s", level=logging.WARNING)
 from isbe_np.compiler import cache
-from isbe_np.kernels import activations, dropout, finite
-from isbe_np.kernels import optimizers as updates
+from isbe_np.kernels import activations, dropout, finite, optimizers
 with event.install_recorder("numba:compile") as compiled:
     found = hashlib.sha256()
     for dtype in (np.float32, np.float64):
@@ -33,8 +32,8 @@ with event.install_recorder("numba:compile") as compiled:
         activations.relu_backward(x, y, u, dx); found.update(dx)
         activations.sigmoid(x, y); found.update(y)
         dropout.dropout(x, u, dtype(0.3), y); found.update(y)
-        updates.sgd(y, u, dtype(0.1), dtype(0.01)); found.update(y)
-        updates.momentum(y, u, dx, dtype(0.1), dtype(0.9), dtype(0.01)); found.update(y); found.update(dx)
+        optimizers.sgd(y, u, dtype(0.1), dtype(0.01)); found.update(y)
+        optimizers.momentum(y, u, dx, dtype(0.1), dtype(0.9), dtype(0.01)); found.update(y); found.update(dx)
         found.update(repr((finite.all_finite(x), finite.squared_norm(x))).encode())
 folder = cache.cache_folder()
 print(json.dumps({"sum": found.hexdigest(), "compiled": len(compiled.buffer) // 2, "kept": cache.kept_kernels(folder)}))

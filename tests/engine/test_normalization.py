@@ -1,4 +1,4 @@
-"""Batch and layer norm against the formulas in float64, and where numbers are awkward: constant, far from 0, not finite."""
+"""The engine's norms against the plain kernels in float64, and where numbers are awkward: constant, far from 0, not finite."""
 
 import numba
 import numpy as np
@@ -7,6 +7,7 @@ import pytest
 import isbe_np as isbe
 from isbe_np.compiler.jit import threads
 from isbe_np.engine import normalization as kernels
+from isbe_np.kernels import normalization as plain
 
 COMPILED = not numba.config.DISABLE_JIT
 EPS = 1e-5
@@ -17,17 +18,26 @@ ROWS = [(1, 2), (3, 1), (5, 7), (6, 66), (2 * kernels.ROWS + 1, 3), (kernels.PAR
 
 
 def reference(x, w, b, moments=None):
-    """(y, dγ and dβ and dx as a function of dy) for the columns of x (M, C), by the formulas above the kernels."""
-    x, w = np.asarray(x, np.float64), np.asarray(w, np.float64)
-    mean, variance = (x.mean(0), x.var(0)) if moments is None else moments
-    r = 1 / np.sqrt(variance + EPS)
-    x_hat = (x - mean) * r
+    """(y, dγ and dβ and dx as a function of dy) for the columns of x (M, C), by the plain kernels in float64."""
+    x, C = np.asarray(x, np.float64).T.copy(), x.shape[1]
+    w, b = (np.broadcast_to(np.asarray(number, np.float64), C).copy() for number in (w, b))
+    mean, variance, r, y = *np.full((3, C), np.nan), np.full_like(x, np.nan)
+    if moments is None:
+        plain.row_statistics(x, mean, variance)
+    else:
+        mean[:], variance[:] = moments
+    plain.inverse_deviation(variance, EPS, r)
+    plain.batch_norm(x, mean, r, w, b, y)
 
     def backward(dy):
-        g = np.asarray(dy, np.float64) * w
-        taken = 0 if moments is not None else g.mean(0) + x_hat * (g * x_hat).mean(0)
-        return (dy * x_hat).sum(0), np.asarray(dy, np.float64).sum(0), r * (g - taken)
-    return x_hat * w + b, backward
+        dy, dw, db, dx = np.asarray(dy, np.float64).T.copy(), *np.full((2, C), np.nan), np.full_like(x, np.nan)
+        plain.batch_norm_backward_parameters(dy, x, mean, r, dw, db)
+        if moments is None:
+            plain.batch_norm_backward_input(dy, x, mean, r, w, dx)
+        else:
+            dx[:] = dy * (r * w)[:, None]
+        return dw, db, dx.T
+    return y.T, backward
 
 
 def flat(x):
@@ -167,14 +177,6 @@ def test_what_is_not_finite_stays_in_its_channel(bad, random, dtype):
             assert np.isfinite(result[:, [0, 2]]).all() and not np.isfinite(result[:, 1]).any()
     y, _ = layer_norm(x, w, b)
     assert np.isnan(y[4]).all() and np.isfinite(np.delete(y, 4, 0)).all()
-
-
-def test_the_running_statistics(dtype):
-    """The mean moves by a share, the variance towards v · M / (M − 1)."""
-    stats = np.array([[2, -4], [6, 3], [7, 7.0]])
-    mean, variance = np.array([1, 0], dtype), np.array([1, 5], dtype)
-    kernels.remember(stats, 4, 0.25, mean, variance)
-    assert mean.tolist() == [1.25, -1] and variance.tolist() == [2.75, 4.75]
 
 
 def test_a_gradient_beyond_float32_is_infinite():

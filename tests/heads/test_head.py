@@ -163,7 +163,7 @@ def test_scores_of_a_wrong_type(dtype):
 
 @pytest.mark.parametrize(("row", "why"), [([0, np.nan, 1], "class 1 is nan"), ([0, 1, np.inf], "class 2 is inf"),
                                           ([-np.inf] * 3, "every class is -inf")])
-def test_rows_without_a_softmax_are_refused(row, why):
+def test_rows_without_a_softmax_are_refused(row, why, kernels):
     head = ready()
     with pytest.raises(ValueError, match=f"row 1 .*{why}"):
         head.forward(np.array([[1, 2, 3], row, row]))

@@ -80,7 +80,7 @@ def test_potential_has_the_normalizer_as_gradient_and_the_jacobian_as_hessian(no
 
 @every_dtype
 @pytest.mark.parametrize("kind", naive.kinds_of_targets())
-def test_softmax_routes_agree_where_targets_sum_to_one(kind, dtype):
+def test_softmax_routes_agree_where_targets_sum_to_one(kind, dtype, kernels):
     x = naive.scores(64, 10, dtype)
     targets = naive.kinds_of_targets(64, 10)[kind]
     dense = naive.kinds_of_targets(64, 10)["one-hot" if kind == "labels" else kind]
@@ -101,7 +101,7 @@ def test_elementwise_routes_agree_with_the_matching_loss(normalizer, dtype):
 
 
 @every_dtype
-def test_isbe_differs_where_targets_do_not_sum_to_one(dtype):
+def test_isbe_differs_where_targets_do_not_sum_to_one(dtype, kernels):
     x, t = naive.scores(dtype=dtype), np.random.default_rng(4).random((5, 4))
     tau, y = t.sum(axis=1, keepdims=True), naive.softmax(np.asarray(x, np.float64))
     for route in ROUTES[:3]:
@@ -112,7 +112,7 @@ def test_isbe_differs_where_targets_do_not_sum_to_one(dtype):
 
 @pytest.mark.parametrize("k", [0.5, [0.5, 1, 2, 3]])
 @pytest.mark.parametrize("b", [None, -1.0, [0.3, 0, -2, 1]])
-def test_dilation_and_relocation(k, b):
+def test_dilation_and_relocation(k, b, kernels):
     x, t = naive.scores(), np.random.default_rng(5).random((5, 4))
     tau, y = t.sum(axis=1, keepdims=True), naive.softmax(np.multiply(k, x) + (0 if b is None else b))
     expected = k * (tau * y - t)
@@ -134,7 +134,7 @@ def test_potential_of_a_dilated_softmax():
 
 
 @every_dtype
-def test_explicit_jacobian_fails_aloud_where_the_soft_score_underflows(dtype):
+def test_explicit_jacobian_fails_aloud_where_the_soft_score_underflows(dtype, kernels):
     gap = 110 if dtype == np.float32 else 750
     x = np.array([[0, 1, 2], [0, gap, 1]], dtype)
     head = Head("softmax", reduction="none")
@@ -166,7 +166,7 @@ def test_saturation_fails_aloud_only_on_the_wrong_side(normalizer):
 
 
 @every_dtype
-def test_extreme_scores_stay_finite(dtype):
+def test_extreme_scores_stay_finite(dtype, kernels):
     far = 1e38 if dtype == np.float32 else 1e300
     x = np.array([[far, -far, 0], [-far, far, far], [-far, -far, -far]], dtype)
     for route in ("fused", "isbe"):
@@ -178,7 +178,7 @@ def test_extreme_scores_stay_finite(dtype):
         np.testing.assert_allclose(head.loss(np.eye(3)[[0, 1, 2]]), [0, np.log(2), np.log(3)], rtol=1e-12)
 
 
-def test_impossible_classes():
+def test_impossible_classes(kernels):
     head = Head("softmax", reduction="none")
     x = np.array([[0.0, -np.inf, 0.0]])
     head.forward(x)

@@ -58,6 +58,15 @@ def test_backward_is_the_slope_times_dy(name, dtype):
 
 
 @every_dtype
+@every_activation
+def test_a_number_has_the_same_bits_wherever_it_stands(name, dtype):
+    """Behind the span that one task owns, too."""
+    x = np.random.default_rng(0).normal(size=activations.SPAN + 37).astype(dtype)
+    for run in (forward, lambda name, x: backward(name, x, x)):
+        assert np.array_equal(run(name, x)[-37:], run(name, x[-37:].copy()))
+
+
+@every_dtype
 @pytest.mark.parametrize("name", CORNERS)
 def test_derivative_at_a_corner(name, dtype):
     places, slope = CORNERS[name]

@@ -1,6 +1,5 @@
 """Attention as a layer: alone, in residual blocks, shared; its first values; what it refuses."""
 
-import naive_attention as naive
 import numpy as np
 import pytest
 
@@ -25,9 +24,10 @@ def test_the_whole_is_two_projections_around_attention(case, causal, random, dty
     x, dy = random.normal(size=(2, N, T, D)).astype(dtype)
     w, b, w_out, b_out = (np.asarray(parameter.value, np.float64) for parameter in net.parameters())
     qkv = x @ w.T + b
-    o = naive.attention(qkv, heads, causal)[1]
+    attend = isbe.Sequential((T, 3 * D), Attention(heads, causal), dtype=np.float64, kernels="plain")
+    o = attend.forward(qkv)
     assert_close(net.forward(x), o @ w_out.T + b_out, factor=2)
-    dqkv = naive.attention_backward(dy @ w_out, qkv, heads, causal)
+    dqkv = attend.backward(dy @ w_out, input_gradient=True)
     assert_close(net.backward(dy, input_gradient=True), dqkv @ w, factor=4)
     wanted = (np.einsum("nto,ntd->od", dqkv, x), dqkv.sum((0, 1)), np.einsum("nto,ntd->od", np.asarray(dy, np.float64), o),
               np.asarray(dy, np.float64).sum((0, 1)))

@@ -19,8 +19,8 @@ def wrong(route, monkeypatch, amount=1e-3):
     """Let `route` send an error that is off by a thousandth."""
     send = routes.SEND[route]
 
-    def off(head, t, e):
-        send(head, t, e)
+    def off(head, y, t, e):
+        send(head, y, t, e)
         e *= e.dtype.type(1 + amount)
 
     monkeypatch.setitem(routes.SEND, route, off)
@@ -62,7 +62,7 @@ def test_one_wrong_gradient_is_found_and_its_parameter_named(monkeypatch):
 
 def test_nan_never_agrees(monkeypatch):
     wrong("fused", monkeypatch, np.nan)
-    found = study()
+    found = study(head=isbe.Head(strict=False))
     assert [a.within for a in found] == ["fused" not in a.pair for a in found]
 
 

@@ -73,8 +73,8 @@ def test_conclusions_speak_of_each_part():
 def test_a_wrong_route_is_concluded(monkeypatch):
     send = routes.SEND["isbe"]
 
-    def off(head, t, e):
-        send(head, t, e)
+    def off(head, y, t, e):
+        send(head, y, t, e)
         e *= e.dtype.type(1.001)
 
     monkeypatch.setitem(routes.SEND, "isbe", off)

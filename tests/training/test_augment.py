@@ -148,8 +148,8 @@ def test_the_loop_is_the_steps_by_hand():
     for epoch in range(2):
         shuffled = order(24, 7, epoch)
         for piece in (shuffled[:10], shuffled[10:20], shuffled[20:]):
-            head.forward(other.forward(augment(data.x_train, piece, epoch, seed=7), training=True))
-            other.backward(head.backward(data.y_train[piece]))
+            scores = other.forward(augment(data.x_train, piece, epoch, seed=7), training=True)
+            other.backward(head.error(scores, data.y_train[piece]))
             optimizer.step(other)
     assert np.array_equal(one.values, other.values)
 
@@ -175,7 +175,7 @@ def test_the_first_examples_are_kept_as_they_were_though_batches_share_one_memor
             super().__init__()
             kept.append(self)
 
-    monkeypatch.setattr(importlib.import_module("isbe_np.training.train"), "Early", Kept)
+    monkeypatch.setattr(importlib.import_module("isbe_np.training.observer"), "Early", Kept)
     first = net.forward(augment(data.x_train, order(24, 7, 0)[:5], 0, seed=7), training=True)
     isbe.train(net, isbe.Head(), data, 3, 5, seed=7, augment=augment, progress=False)
     x, y, scores = (np.concatenate(part) for part in (kept[0].x, kept[0].y, kept[0].scores))

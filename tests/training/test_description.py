@@ -14,7 +14,7 @@ import pytest
 import isbe_np as isbe
 from isbe_np import layers
 from isbe_np.graph import Graph
-from isbe_np.heads.head import BUILT_IN
+from isbe_np.heads.choices import BUILT_IN
 from isbe_np.layers.attention import Attention, Projection
 from isbe_np.networks import NETWORKS
 from isbe_np.plain import misfit

@@ -302,7 +302,7 @@ def test_the_same_bits_whether_asked_or_not(monkeypatch):
         return net, head, history
 
     (one, asked, first), count = trained(), []
-    monkeypatch.setattr(sys.modules["isbe_np.training.train"], "warn", lambda *given: count.append(given))
+    monkeypatch.setattr(sys.modules["isbe_np.training.observer"], "warn", lambda *given: count.append(given))
     other, head, second = trained()
     assert count and np.array_equal(one.values, other.values) and first.gradient_norm == second.gradient_norm
     assert all(np.array_equal(a, b) for a, b in zip(one.state().values(), other.state().values(), strict=True))

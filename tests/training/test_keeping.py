@@ -17,7 +17,8 @@ import tiny
 
 import isbe_np as isbe
 from isbe_np import files
-from isbe_np.training import checkpoint, keeping
+from isbe_np.training import checkpoint, keeping, observer
+from isbe_np.training.diagnosis import Early
 
 
 class Stopping(isbe.SGD):
@@ -138,7 +139,7 @@ def test_a_signal_in_the_last_evaluation_reaches_the_script_too(folder, monkeypa
         return isbe.accuracy(*given)
 
     with monkeypatch.context() as patch, pytest.raises(isbe.TrainingInterrupted, match="interrupted after its end") as stop:
-        patch.setattr(sys.modules["isbe_np.training.train"], "accuracy", accuracy)
+        patch.setattr(sys.modules["isbe_np.training.observer"], "accuracy", accuracy)
         train(folder, on_interrupt="raise")
     assert told(stop.value.history) == told(train()[2]) and same(train(folder, resume=True), train())
 
@@ -182,7 +183,7 @@ def test_a_signal_in_the_last_evaluation_changes_nothing(folder, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
         return isbe.accuracy(*given)
 
-    monkeypatch.setattr(sys.modules["isbe_np.training.train"], "accuracy", accuracy)
+    monkeypatch.setattr(sys.modules["isbe_np.training.observer"], "accuracy", accuracy)
     done = train(folder)
     assert done[2].stopped is None and len(done[2].accuracy) == 3
 
@@ -250,6 +251,20 @@ def test_a_training_that_drops_the_last_batch_goes_on(folder):
     assert train(folder, Stopping(6), **how)[2].steps == 6
     resumed = train(folder, resume=True, **how)
     assert same(resumed, train(**how)) and resumed[2].steps == 12
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("at", [3, 6, 9])
+def test_the_first_examples_are_recalled_with_the_scores_they_had(folder, at, drop_last, monkeypatch):
+    """Also where an epoch has fewer than are kept, so that some are of the second: by them it is told whether all is well."""
+    made = []
+    monkeypatch.setattr(observer, "Early", lambda: made.append(Early()) or made[-1])
+    train(drop_last=drop_last)
+    train(folder, Stopping(at), drop_last=drop_last)
+    train(folder, resume=True, drop_last=drop_last)
+    for name in ("x", "y", "scores"):
+        never_stopped, _, resumed = (np.concatenate(getattr(early, name)) for early in made)
+        assert np.array_equal(never_stopped, resumed)
 
 
 def test_a_checkpoint_from_before_there_was_drop_last_goes_on(folder):

@@ -87,8 +87,7 @@ def test_a_training_without_the_last_batches_is_the_steps_by_hand():
     head, optimizer = isbe.Head(), isbe.SGD(0.1)
     for epoch in range(2):
         for x, y in list(batches(given.x_train, given.y_train, 10, 7, epoch))[:2]:
-            head.forward(other.forward(x, training=True))
-            other.backward(head.backward(y))
+            other.backward(head.error(other.forward(x, training=True), y))
             optimizer.step(other)
     assert np.array_equal(one.values, other.values) and history.steps == 4
 

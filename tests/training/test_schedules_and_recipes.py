@@ -17,23 +17,23 @@ def test_warm_up_and_decay_is_two_straight_lines():
 
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
 def test_every_schedule_stays_between_0_and_1_and_reaches_1(name):
-    factors = [schedules.factor(name)(done) for done in np.linspace(0, 1, 101)]
+    factors = [schedules.Factors(name)(done) for done in np.linspace(0, 1, 101)]
     assert min(factors) >= 0 and max(factors) == pytest.approx(1)
 
 
 def test_a_function_is_taken_as_it_is():
-    assert schedules.factor(lambda done: np.float32(done))(0.25) == 0.25
+    assert schedules.Factors(lambda done: np.float32(done))(0.25) == 0.25
 
 
 @pytest.mark.parametrize("given", ["warmup_and_decay", "Warm_up_and_decay"])
 def test_a_misspelt_name_is_answered_with_the_nearest(given):
     with pytest.raises(ValueError, match="Did you mean 'warm_up_and_decay'"):
-        schedules.factor(given)
+        schedules.Factors(given)
 
 
 def test_what_is_neither_name_nor_function_is_refused():
     with pytest.raises(ValueError, match="schedule expects one of 'constant', 'warm_up_and_decay'; got 3"):
-        schedules.factor(3)
+        schedules.Factors(3)
 
 
 def test_every_network_has_a_recipe_that_training_takes():

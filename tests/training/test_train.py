@@ -42,14 +42,13 @@ def interrupt(*_):
 
 
 def test_the_loop_is_the_steps_by_hand():
-    """Scores, soft scores, error, gradients, update, on the batches of `datasets.batches`: the same bits."""
+    """Scores, error, gradients, update, on the batches of `datasets.batches`: the same bits."""
     data, one, other = tiny.dataset(), tiny.net(), tiny.net()
     train(one, data=data, epochs=2, batch_size=10, optimizer=isbe.SGD(0.1, momentum=0.5), seed=7)
     head, optimizer = isbe.Head(), isbe.SGD(0.1, momentum=0.5)
     for epoch in range(2):
         for x, y in batches(data.x_train, data.y_train, 10, 7, epoch):
-            head.forward(other.forward(x, training=True))
-            other.backward(head.backward(y))
+            other.backward(head.error(other.forward(x, training=True), y))
             optimizer.step(other)
     assert np.array_equal(one.values, other.values)
 
@@ -218,7 +217,7 @@ def test_ctrl_c_in_a_schedule():
 
 
 def test_ctrl_c_during_the_evaluation_leaves_no_half_an_entry(monkeypatch):
-    monkeypatch.setattr(sys.modules["isbe_np.training.train"], "accuracy", interrupt)
+    monkeypatch.setattr(sys.modules["isbe_np.training.observer"], "accuracy", interrupt)
     history = train(loss=True, epochs=2, batch_size=6)
     assert history.stopped == "interrupted" and history.steps == 4
     assert history.as_dict() == {**history.as_dict(), "accuracy": [], "train_accuracy": [], "loss": [], "seconds": [],

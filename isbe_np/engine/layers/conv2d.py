@@ -1,4 +1,4 @@
-"""The engine's convolutional layer: every pass is a convolution of a bordered buffer by register tiles (see `engine.conv2d`)."""
+"""The engine's convolutional layer: convolutions of bordered buffers, by register tiles (see `engine.conv2d`)."""
 
 from types import SimpleNamespace
 

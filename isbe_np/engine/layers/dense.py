@@ -34,20 +34,22 @@ class FastDense(Fast):
         self.multiply(step, step.work.free)
 
     def prepare(self, step: Step) -> None:
-        work, (N, K), dtype = step.work, rows(step.x).shape, step.x.dtype
-        work.free = no_limits(dtype)
+        work, dtype = step.work, step.x.dtype
+        work.free, work.x, work.y = no_limits(dtype), rows(step.x), rows(step.y)
+        N, K = work.x.shape
         if N >= LARGE:
             work.places, work.room = strips(K, 1, dtype)
 
     def multiply(self, step: Step, limits: tuple) -> None:
         """step.y = x Wᵀ + b, each number limited to low..high."""
-        work, w, x, y = step.work, step.w, rows(step.x), rows(step.y)
+        work, w, x, y = step.work, step.w, step.work.x, step.work.y
         if len(x) < LARGE:
             return dense(x, w.weight, w.bias, limits, y)
         dense_by_blocks(x, w.weight, w.bias, work.places, limits, work.room, y)
 
     def prepare_backward(self, step: Step) -> None:
-        work, (N, O), K, dtype = step.work, rows(step.y).shape, step.x.shape[-1], step.y.dtype
+        work, (N, O), K, dtype = step.work, step.work.y.shape, step.x.shape[-1], step.y.dtype
+        work.dx = None if step.dx is None else rows(step.dx)
         places, work.room_for_x = strips(min(N, BLOCK), K, dtype)
         work.blocks = [(slice(n, n + BLOCK), np.ascontiguousarray(places[:, :N - n])) for n in range(0, N, BLOCK)]
         if N > BLOCK:
@@ -62,7 +64,7 @@ class FastDense(Fast):
 
     def backward_from_error(self, step: Step, error: np.ndarray) -> None:
         """The gradients, given that by x Wᵀ + b."""
-        work, error = step.work, rows(error)
+        work, error = step.work, error.reshape(step.work.y.shape)
         if len(error) >= LARGE_ERROR:
             transpose(error, work.error_turned)
         for k, block in enumerate(work.blocks):
@@ -80,14 +82,13 @@ class FastDense(Fast):
         coefficients, steps = error[span].reshape(-1), (1, error.shape[1])
         if len(error) >= LARGE_ERROR:
             coefficients, steps = work.error_turned.reshape(-1)[span.start:], (work.error_turned.shape[1], 1)
-        dense_backward_weight(coefficients, steps, rows(step.x)[span], places, work.zeros, work.free, work.room_for_x,
-                              dw.weight)
+        dense_backward_weight(coefficients, steps, work.x[span], places, work.zeros, work.free, work.room_for_x, dw.weight)
         dense_backward_bias(error[span], dw.bias)
 
     def backward_input(self, step: Step, error: np.ndarray) -> None:
         """The gradient by x alone, given that by x Wᵀ + b, one vector a row."""
         work = step.work
-        dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros, work.free, work.room_for_w, rows(step.dx))
+        dense_backward_input(error, step.w.weight, work.rows_of_w, work.zeros, work.free, work.room_for_w, work.dx)
 
 
 def strips(count: int, pitch: int, dtype) -> tuple[np.ndarray, np.ndarray]:

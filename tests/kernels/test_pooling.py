@@ -1,4 +1,4 @@
-"""Pooling through the layers against the naive reference, and what is particular to it: ties, NaN, winners' type."""
+"""Pooling through the layers against NumPy's maximum and mean of windows, and what is particular to it: ties, NaN, rounding."""
 
 import naive
 import numba
@@ -37,13 +37,19 @@ def test_max_gives_a_tie_to_the_first(dtype):
 
 
 @pytest.mark.parametrize("place", range(4))
-def test_max_keeps_nan(dtype, place):
+def test_max_keeps_nan_and_its_place_is_that_of_the_first(dtype, place):
     net = isbe.Sequential((1, 2, 2), isbe.MaxPool2D(2), dtype=dtype)
     step = net._plan(1).steps[0][1]
     step.x.reshape(-1)[...] = [1, 2, 3, 4]
-    step.x.reshape(-1)[place] = np.nan
+    step.x.reshape(-1)[place:] = np.nan
     net.nodes[1].layer.forward(step)
-    assert np.isnan(step.y).all() and step.work.winner.item() == place
+    assert np.isnan(step.y).all() and step.work.argmax.item() == place
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_gradients_are_those_of_the_forward_pass(kind, random):
+    """By differences, also where windows overlap and reach over the edge."""
+    isbe.check_gradients(kind((3, 2), (2, 1), (1, 0)), random.normal(size=(2, 2, 5, 4)))
 
 
 def test_windows_of_more_than_256_pixels(random):
