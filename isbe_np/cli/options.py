@@ -66,7 +66,8 @@ def add_data(parser, default: str | None) -> None:
 
 def add_kernels(parser, default: str | None) -> None:
     """The second switch."""
-    parser.add_argument("--kernels", default=default, help=f"{', '.join(KERNELS)}: loops as in the formula, or the engine (fast)")
+    parser.add_argument("--kernels", default=default, help=f"{', '.join(KERNELS)}: loops as in the formula, or the engine's "
+                                                           "(fast)")
 
 
 def add_common(parser, run) -> None:

@@ -76,7 +76,8 @@ def _train(given) -> int:
     data = load_data(given, chosen["data"], verify=not chosen["unverified"])
     net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:], kernels=chosen["kernels"])
     say(f"{name} on {data.source}\n{head}, {optimizer}, "
-        + one_line(", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}, {net.kernels} kernels"))
+        + one_line(", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items())
+                   + f", seed {seed}, {net.kernels} kernels"))
     if before is not None and before.training is not None:
         print(f"going on at epoch {before.training['epoch'] + 1}, batch {before.training['batch'] + 1}")
     history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],
@@ -104,7 +105,8 @@ def _refuse_changes(given, before: dict, schedule: str | None) -> None:
     """Misfit for an option that is not as in the training to go on with; more epochs at a constant rate are."""
     for option in (*DEFAULTS, *RECIPE, "loss", "drop_last"):
         value, flag = getattr(given, option), f"--{option.replace('_', '-')}"
-        if option in FREE or option not in before or value in (None, before[option]) or (option, schedule) == ("epochs", "constant"):
+        free = option in FREE or (option, schedule) == ("epochs", "constant")
+        if free or option not in before or value in (None, before[option]):
             continue
         there = "not given" if before[option] is None else before[option]
         raise Misfit(f"--resume expects the options of the training in {given.checkpoint}, {flag} {there}; got {value}. Leave "

@@ -72,8 +72,9 @@ class Comparison:
     def conclusions(self) -> list[str]:
         """What the numbers support, and what they do not, one sentence each."""
         return [_agreement_words(self.agreements), *_head_words(self.heads), *_step_words(self.steps),
-                *self.switched.conclusions(), *_twin_words(self.twins), "All of this is one machine, one data set and short runs: it says nothing about "
-                "other networks' speed, and the accuracy of a short training is not what a network can reach."]
+                *self.switched.conclusions(), *_twin_words(self.twins),
+                "All of this is one machine, one data set and short runs: it says nothing about other "
+                "networks' speed, and the accuracy of a short training is not what a network can reach."]
 
 
 def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe", "fused"), epochs: int = 2,
@@ -109,8 +110,8 @@ def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe
         agreed = timed("agreement", lambda: both_agreements(x[:32], y[:32], seed, executor, kernels))
         heads = timed("head", lambda: [head_costs(*sizes, seed=seed, kernels=kernels) for sizes in HEADS])
         steps = timed("step", lambda: step_costs(net, make(seed), x[:batch], y[:batch], rounds))
-        switched = timed("kernels", lambda: compare_kernels(tuple(dict.fromkeys((*SWITCHED, net))), x[:batch], y[:batch], rounds,
-                                                            seed, executor))
+        switched = timed("kernels", lambda: compare_kernels(tuple(dict.fromkeys((*SWITCHED, net))), x[:batch], y[:batch],
+                                                            rounds, seed, executor))
         twins = timed("training", lambda: train_twins(make, routes, data, epochs, batch, seed, progress))
     return Comparison(describe(), f"{data.name}: {len(x)} training and {len(data.x_test)} test images", seed, kernels, agreed,
                       heads, steps, switched, twins, seconds, clock.seconds)
@@ -139,7 +140,8 @@ def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch
     first: Graph | None = None
     for route in routes:
         net = make(seed)
-        history = train(net, Head("softmax", route, kernels=net.kernels), data, epochs, batch_size, SGD(0.05, momentum=0.9), seed,
+        head = Head("softmax", route, kernels=net.kernels)
+        history = train(net, head, data, epochs, batch_size, SGD(0.05, momentum=0.9), seed,
                         schedule="warm_up_and_decay", progress=progress, on_interrupt="return")
         first = first or net
         twins.append(Twin(route, history, relative_difference(net.values, first.values)))

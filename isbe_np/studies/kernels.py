@@ -30,10 +30,11 @@ ZERO = 1e-5
 
 @dataclass
 class KernelAgreement:
-    """How far plain and fast kernels differ in one training step: in the scores, and in the parameter gradient that differs most.
+    """How far plain and fast kernels differ in a training step: in the scores, and in the parameter gradient that differs most.
 
     A parameter's gradient differs by max |plain - fast| / max |fast|; where it is 0 but for rounding (`ZERO`), by the first of
-    these over the network's largest gradient. compiling: seconds that the compiler took for the plain kernels, 0 where they were compiled before.
+    these over the network's largest gradient. compiling: seconds that the compiler took for the plain kernels, 0 where they
+    were compiled before.
     """
 
     network: str
@@ -85,8 +86,9 @@ class KernelComparison:
 
 def compare_kernels(names: Sequence[str], x: np.ndarray, y: np.ndarray, rounds: int, seed: int = 0,
                     executor: Executor | None = None) -> KernelComparison:
-    """Plain against fast kernels of network and head, for the networks `names` of `NETWORKS`, on a batch x (N, *shape) float32 with targets y (N,).
+    """Plain against fast kernels, of network and head, for the networks `names` of `NETWORKS`.
 
+    x, y : a batch (N, *shape), float32, with targets (N,).
     Agreement is measured on the first 32 examples in both dtypes, float64 in the executor where there is one. Times are taken
     in up to `rounds` rounds, in turns, after all is compiled.
     """

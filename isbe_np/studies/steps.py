@@ -58,7 +58,8 @@ def timing_cell(net: str, batch: int, image: Sequence[int], rounds: Sequence[int
                                                for name, times in took.items()} for p, part in enumerate(PARTS)}}
 
 
-def training_step(name: str, net: Graph, optimizer: Optimizer, x: np.ndarray, y: np.ndarray, kernels: str | None = None) -> Step:
+def training_step(name: str, net: Graph, optimizer: Optimizer, x: np.ndarray, y: np.ndarray,
+                  kernels: str | None = None) -> Step:
     """A step of `net` by a contestant on the batch x (N, *shape), y (N,); it returns the seconds of each of `PARTS`.
 
     kernels : those of the head; by default those of the network.

@@ -64,9 +64,11 @@ def test_conclusions_speak_of_each_part():
     words = found.conclusions()
     for part, beginning in zip(words, ["The routes agree: ", "The explicit Jacobian takes the head ",
                                        "Against the fused route", "In one pass over the scores, `head.error`, at 6 classes: ",
-                                       "In a whole training step of tiny (batch 6): ", "The control times isbe a second time", "Plain and fast kernels agree: ",
+                                       "In a whole training step of tiny (batch 6): ", "The control times isbe a second time",
+                                       "Plain and fast kernels agree: ",
                                        "In a whole training step of linear (batch 6): ",
-                                       "In a whole training step of tiny (batch 6): ", "Trained by isbe and by fused", "All of this is one machine"], strict=True):
+                                       "In a whole training step of tiny (batch 6): ", "Trained by isbe and by fused",
+                                       "All of this is one machine"], strict=True):
         assert part.startswith(beginning) and part.endswith(".")
 
 

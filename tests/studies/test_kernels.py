@@ -55,7 +55,8 @@ def test_a_wrong_gradient_is_found_and_measured(monkeypatch, dtype, factor):
 
 @pytest.mark.parametrize(("plain", "fast", "largest", "gap"), [
     ([1.0, 3.0], [1.0, 2.0], 8.0, 0.5), ([2e-9, 0.0], [-1e-9, 0.0], 10.0, 3e-10), ([1e-9], [0.0], 10.0, 1e-10),
-    ([1.0], [0.0], 10.0, 0.1), ([0.0], [0.0], 0.0, 0.0), ([math.nan], [1.0], 10.0, math.nan), ([math.nan], [0.0], 10.0, math.nan)])
+    ([1.0], [0.0], 10.0, 0.1), ([0.0], [0.0], 0.0, 0.0), ([math.nan], [1.0], 10.0, math.nan),
+    ([math.nan], [0.0], 10.0, math.nan)])
 def test_a_gradient_of_rounding_is_held_against_the_network_s_largest(plain, fast, largest, gap):
     found = kernels.gradient_difference(np.array(plain), np.array(fast), largest)
     assert found == pytest.approx(gap, rel=1e-12, nan_ok=True)
@@ -76,7 +77,7 @@ def test_agreement_leaves_the_network_as_it_was(dtype):
 
 
 def test_a_network_without_parameters_is_refused():
-    with pytest.raises(ValueError, match="has no parameters. Add a layer that has some."):
+    with pytest.raises(ValueError, match="Add a layer that has some"):
         kernel_agreement("none", isbe.Sequential((3,), isbe.ReLU()), np.ones((2, 3), np.float32), np.array([0, 1]))
 
 
@@ -89,10 +90,12 @@ def test_a_step_is_timed_with_the_kernels_that_its_name_says(monkeypatch):
         return lambda: (used.append(net.kernels), step())
 
     head = isbe.Head
-    monkeypatch.setattr("isbe_np.studies.steps.Head", lambda *given, **options: heads.append(head(*given, **options)) or heads[-1])
+    monkeypatch.setattr("isbe_np.studies.steps.Head",
+                        lambda *given, **options: heads.append(head(*given, **options)) or heads[-1])
     monkeypatch.setattr(kernels, "training_step", training_step)
     monkeypatch.setattr(kernels, "take_turns", lambda steps, rounds, calls: {
-        name: np.full((rounds, calls), (used.clear(), step(), {"plain": 3.0}.get(*used, 1.0))[-1]) for name, step in steps.items()})
+        name: np.full((rounds, calls), (used.clear(), step(), {"plain": 3.0}.get(*used, 1.0))[-1])
+        for name, step in steps.items()})
     net = tiny.net()
     found = kernel_costs("tiny", net, *batch(), rounds=4)
     assert [(cost.kernels, cost.seconds, cost.ratio.value) for cost in found.costs] == [
@@ -128,8 +131,8 @@ def test_without_a_compiler_there_is_nothing_to_compare(monkeypatch):
     monkeypatch.setattr("isbe_np.graph.read_kernels", lambda who, given: "plain")
     found = study()
     assert found.agreements == found.costs == []
-    assert found.conclusions() == ["Without the compiler (NUMBA_DISABLE_JIT=1) plain kernels compute everything, so that there is "
-                                   "nothing to compare them with."]
+    assert found.conclusions() == ["Without the compiler (NUMBA_DISABLE_JIT=1) plain kernels compute everything, so that there "
+                                   "is nothing to compare them with."]
 
 
 def made(gradient=2e-16, compiling=0.0):
@@ -145,8 +148,8 @@ def test_words_tell_the_worst_the_ratio_the_control_and_the_compiler():
     assert made(compiling=2.5).conclusions() == [
         "Plain and fast kernels agree: no score and no parameter gradient of tiny differs by more than 3.0e-07 in float32 "
         "(tolerance 5e-06) and 2.0e-16 in float64 (tolerance 1e-12).",
-        "In a whole training step of tiny (batch 6): plain takes 4 times as long as fast (95 % interval 2 to 8). The control, fast "
-        "against itself: 1.010 (0.505 to 2.020).",
+        "In a whole training step of tiny (batch 6): plain takes 4 times as long as fast (95 % interval 2 to 8). The control, "
+        "fast against itself: 1.010 (0.505 to 2.020).",
         "Compiling the plain kernels took 1.2 s in float32 and 2.5 s in float64, apart from all these times. They are kept for "
         "the next run."]
 
@@ -155,8 +158,8 @@ def test_words_tell_the_worst_the_ratio_the_control_and_the_compiler():
 def test_words_of_kernels_that_differ(gradient, words):
     found = made(gradient)
     assert found.conclusions()[0] == (
-        f"Plain and fast kernels do NOT agree: they differ by up to 3.0e-07 in float32 (tolerance 5e-06) and {words} in float64 "
-        f"(tolerance 1e-12). Beyond rounding: tiny in float64 at dense_1.bias.")
+        f"Plain and fast kernels do NOT agree: they differ by up to 3.0e-07 in float32 (tolerance 5e-06) and {words} in "
+        f"float64 (tolerance 1e-12). Beyond rounding: tiny in float64 at dense_1.bias.")
     assert f"{words} !" in report.kernels_table(found)
 
 
