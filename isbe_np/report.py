@@ -13,6 +13,8 @@ from isbe_np.files import one_line
 from isbe_np.studies.agreement import TOLERANCE, Agreement
 from isbe_np.studies.compare import Comparison
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
+from isbe_np.studies.kernels import KernelComparison
+from isbe_np.studies.measure import Ratio
 from isbe_np.studies.normalizers import Cell, NormalizerStudy
 from isbe_np.tables import WIDEST, page, table, wrapped
 
@@ -68,9 +70,24 @@ def step_table(steps: StepCosts, width: int = WIDEST) -> str:
 
 
 def _ratio(cost: Cost) -> tuple[str, str]:
-    if cost.route == "isbe":
-        return "1", ""
-    return f"{cost.ratio.value:.3g}", f"{cost.ratio.low:.3g} to {cost.ratio.high:.3g}"
+    return ("1", "") if cost.route == "isbe" else _ratio_words(cost.ratio)
+
+
+def _ratio_words(ratio: Ratio) -> tuple[str, str]:
+    return f"{ratio.value:.3g}", f"{ratio.low:.3g} to {ratio.high:.3g}"
+
+
+def kernels_table(found: KernelComparison, width: int = WIDEST) -> str:
+    """A row for each network and set of kernels; beside plain, how far it is from fast."""
+    gaps = {(a.network, a.dtype): f"{a.gradient:.1e}" + ("" if a.within else " !") for a in found.agreements}
+    rows = []
+    for costs in found.costs:
+        for cost in costs.costs:
+            apart = [gaps[costs.network, dtype] if cost.kernels == "plain" else "" for dtype in TOLERANCE]
+            ratio = ("1", "") if cost.kernels == "fast" else _ratio_words(cost.ratio)
+            rows.append((costs.network, cost.kernels, f"{cost.seconds * 1e3:.2f}", *ratio, *apart))
+    return table(("network", "kernels", "median ms", "x fast", "95 % interval", *(f"{dtype} gradients" for dtype in TOLERANCE)),
+                 rows, left=2, keys=2, width=width)
 
 
 def _bytes(count: float | None) -> str:
@@ -84,7 +101,7 @@ def _bytes(count: float | None) -> str:
 
 
 def comparison_text(found: Comparison, width: int = WIDEST) -> str:
-    """The whole comparison: four tables and what they mean."""
+    """The whole comparison: five tables and what they mean."""
     one, two = found.twins[0], found.twins[-1]
     epochs = [(k + 1, *(f"{twin.history.accuracy[k]:.2%}" for twin in (one, two)),
                *(f"{twin.history.gradient_norm[k]:.6g}" for twin in (one, two)))
@@ -92,13 +109,16 @@ def comparison_text(found: Comparison, width: int = WIDEST) -> str:
     names = (one.route, two.route)
     measured = sum(found.seconds.values())
     parts = [
-        f"{found.data}, seed {found.seed}\n{settings_line(found.environment)}",
+        f"{found.data}, seed {found.seed}, {found.kernels} kernels\n{settings_line(found.environment)}",
         "1. Do the routes agree?  largest |a - b| / largest |b|, of the head's error and of any parameter's gradient"
         "\n\n" + agreement_table(found.agreements, width),
         "2. What does the head cost?  softmax forward and backward, float32\n\n" + head_table(found.heads, width),
         f"3. What does a training step cost?  batch {found.steps.batch}, float32, everything included\n\n"
         + step_table(found.steps, width),
-        "4. Do two of them train alike?  same seed, same batches\n\n"
+        "4. The second switch: do plain and fast kernels agree, and what does each cost?  the same training step; largest "
+        "|plain - fast| / largest |fast| of any parameter's gradient"
+        + ("\n\n" + kernels_table(found.switched, width) if found.switched.costs else ""),
+        "5. Do two of them train alike?  same seed, same batches\n\n"
         + table(("epoch", *(f"{n} accuracy" for n in names), *(f"{n} gradient norm" for n in names)), epochs, left=0,
                 width=width),
         "What this says\n\n" + "\n".join(f"- {sentence}" for sentence in found.conclusions()),

@@ -3,6 +3,8 @@
 from isbe_np.checks import nearest
 from isbe_np.compiler.jit import SETTINGS
 
+__all__ = ["KERNELS"]
+
 KERNELS = ("plain", "fast")
 
 

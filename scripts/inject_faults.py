@@ -653,6 +653,23 @@ FAULTS = {
         ("two trainings of one network", "if not self._training.acquire(blocking=False):", "if False:"),
         ("a network is trained once only", "            self._training.release()", "            pass"),
     ],
+    ("studies/kernels.py", "tests/studies/test_kernels.py"): [
+        ("plain kernels are compared with themselves", "        twin.kernels = kernels\n", ""),
+        ("both sets share one network", "twin = copy.deepcopy(net)", "twin = net"),
+        ("NaN agrees", "key=lambda key: (np.isnan(gaps[key]), gaps[key])", "key=lambda key: np.nan_to_num(gaps[key])"),
+        ("scores may differ", "self.scores <= TOLERANCE[self.dtype] and ", ""),
+        ("a gradient of rounding is held against itself", "< ZERO * largest", "< 0 * largest"),
+        ("every contestant runs fast kernels", "        net.kernels = kernels\n        return step()", "        return step()"),
+        ("the head's kernels are never switched", "optimizer, x, y, kernels))", "optimizer, x, y))"),
+        ("the network stays switched", "        net.kernels = before\n", "        pass\n"),
+        ("ratios are to plain", 'paired_ratio(times, took["fast"])', 'paired_ratio(times, took["plain"])'),
+        ("without a compiler plain is compared with plain", 'if any(net.kernels != "fast" for net in nets.values()):', "if False:"),
+    ],
+    ("cli/training.py", "tests/test_cli.py tests/test_cli_checkpoint.py"): [
+        ("train's network ignores --kernels", 'image=data.x_train.shape[1:], kernels=chosen["kernels"])', "image=data.x_train.shape[1:])"),
+        ("train's head ignores --kernels", 'chosen["route"], kernels=chosen["kernels"])', 'chosen["route"])'),
+        ("kernels cannot be switched when a training goes on", 'FREE = ("kernels",)', "FREE = ()"),
+    ],
     ("studies/measure.py", "tests/studies/test_measure.py"): [
         ("a turn begins with a timed call", "            wake(name)\n            times[name]", "            times[name]"),
         ("all rounds have the same order", "enumerate(orders(len(names), rounds, seed))",
@@ -842,6 +859,9 @@ FAULTS = {
     ],
     ("training/differences.py", "tests/training/test_keeping.py"): [
         ("the training of another seed goes on", 'name not in (DATA, "batches")]', 'name not in (DATA, "batches", "seed")]'),
+    ],
+    ("training/keeping.py", "tests/test_cli_checkpoint.py -k kernels"): [
+        ("switched kernels are not told", 'self._environment["kernel_set"] = ', "_ = "),
     ],
     ("training/keeping.py", "tests/training/test_keeping.py"): [
         ("a damaged checkpoint stays in its place", "                os.replace(file, aside)\n", ""),

@@ -124,6 +124,16 @@ def test_train_is_the_training_of_the_library(small, tmp_path):
     assert found["gradient_norm"] == history.gradient_norm and found["accuracy"] == history.accuracy
 
 
+@pytest.mark.parametrize("kernels", isbe.KERNELS)
+def test_train_computes_with_the_kernels_it_is_given(small, monkeypatch, tmp_path, capsys, kernels):
+    tiny.both_sets(monkeypatch)
+    used = {}
+    tiny.watch(monkeypatch, "isbe_np.cli.training", "train", used)
+    assert cli.main([*TRAIN, "--kernels", kernels, "--json", str(tmp_path / "a.json")]) == 0
+    assert used == {"train": {kernels}} and f"seed 0, {kernels} kernels" in capsys.readouterr().out
+    assert json.loads((tmp_path / "a.json").read_text())["kernels"] == kernels
+
+
 def test_no_loss_unless_asked_for(small, monkeypatch):
     monkeypatch.setattr(isbe.Head, "loss", lambda *_: pytest.fail("the loss was computed"))
     assert cli.main(TRAIN) == 0
@@ -166,6 +176,7 @@ def test_a_diverged_training_is_diagnosed(small, tmp_path, capsys):
     (["--net", "tinny"], "--net expects one of 'tiny', 'linear'; got 'tinny'. Did you mean 'tiny'?"),
     (["--normalizer", "sofmax"], "Did you mean 'softmax'?"),
     (["--route", "isb"], "Did you mean 'isbe'?"),
+    (["--kernels", "slow"], "--kernels expects one of 'plain', 'fast'; got 'slow'."),
     (["--data", "mnits"], "Did you mean 'mnist'?"),
     (["--schedule", "constnat"], "--schedule expects one of 'constant', 'warm_up_and_decay'; got 'constnat'. Did you"),
     (["--epochs", "-1"], "--epochs: expects a whole number of at least 1; got -1"),
@@ -198,11 +209,11 @@ def test_missing_files_are_named_with_what_to_do(small, refused, tmp_path, monke
 # compare
 
 
-def test_compare_prints_four_tables_and_what_they_mean(small, capsys):
+def test_compare_prints_five_tables_and_what_they_mean(small, capsys):
     assert cli.main([*COMPARE, "--images", "24", "12"]) == 0
     out, err = capsys.readouterr()
     for part in ("1. Do the routes agree?", "2. What does the head cost?", "3. What does a training step cost?",
-                 "4. Do two of them train alike?", "What this says\n\n- The routes agree: "):
+                 "4. The second switch", "5. Do two of them train alike?", "What this says\n\n- The routes agree: "):
         assert part in out
     assert len(err.splitlines()) == 4 and small.asked["train"] == 24 and small.asked["test"] == 12
 
@@ -231,6 +242,27 @@ def test_compare_of_a_wrong_route_ends_with_1(small, monkeypatch, capsys):
     assert "The routes do NOT agree" in capsys.readouterr().out
 
 
+def test_compare_of_wrong_kernels_ends_with_1(small, monkeypatch, capsys):
+    tiny.both_sets(monkeypatch)
+    tiny.wrong_bias(monkeypatch)
+    assert cli.main(COMPARE) == 1
+    out = capsys.readouterr().out
+    assert "Plain and fast kernels do NOT agree" in out and "The routes agree" in out
+
+
+@pytest.mark.parametrize("kernels", isbe.KERNELS)
+def test_compare_computes_with_the_kernels_it_is_given(small, monkeypatch, tmp_path, capsys, kernels):
+    tiny.both_sets(monkeypatch)
+    used = {}
+    for name in ("agreement", "step_costs", "train"):
+        tiny.watch(monkeypatch, "isbe_np.studies.compare", name, used)
+    assert cli.main([*COMPARE, "--kernels", kernels, "--json", str(tmp_path / "a.json")]) == 0
+    assert used == {name: {kernels} for name in ("agreement", "step_costs", "train")}
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["kernels"] == kernels and f"seed 0, {kernels} kernels\n" in capsys.readouterr().out
+    assert [cost["kernels"] for cost in found["switched"]["costs"][1]["costs"]] == ["plain", "fast", "fast again"]
+
+
 @tiny.plain_python_warns
 def test_compare_of_a_diverged_training_ends_with_1(small, monkeypatch, capsys):
     monkeypatch.setattr("isbe_np.studies.compare.SGD", lambda *_, **__: isbe.SGD(1e30))
@@ -257,6 +289,7 @@ def test_a_terminal_without_greek_letters_loses_no_results(small, monkeypatch):
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--net", "leenet5"], "--net expects one of 'tiny', 'linear'; got 'leenet5'"),
     (["--routes", "isbe", "fusd"], "got 'fusd'. Did you mean 'fused'?"),
+    (["--kernels", "plian"], "--kernels expects one of 'plain', 'fast'; got 'plian'. Did you mean 'plain'?"),
     (["--data", "digit"], "got 'digit'. Did you mean 'digits'?"),
     (["--epochs", "-1"], "--epochs: expects a whole number of at least 1; got -1"),
     (["--batch-size", "0"], "--batch-size: expects a whole number of at least 1; got 0"),

@@ -91,6 +91,26 @@ def test_options_may_be_repeated_and_not_changed(small, monkeypatch, capsys):
     assert cli.main(["train", "--checkpoint", "run", "--resume", "--net", "tiny", "--seed", "0", "--batch-size", "6"]) == 0
 
 
+def test_kernels_are_remembered_and_may_be_switched(small, monkeypatch, capsys, caplog):
+    tiny.both_sets(monkeypatch)
+    how = ["train", "--net", "tiny", "--kernels", "plain"]
+    assert cli.main([*how, "--checkpoint", "whole"]) == 0
+    for folder in ("run", "switched"):
+        with monkeypatch.context() as patch:
+            stop_at(patch, 3, signal.SIGTERM)
+            assert cli.main([*how, "--checkpoint", folder]) == 143
+    capsys.readouterr()
+    assert cli.main(["train", "--checkpoint", "run", "--resume"]) == 0
+    assert "plain kernels" in capsys.readouterr().out and values() == values("whole") and not caplog.records
+    assert cli.main(["train", "--checkpoint", "switched", "--resume", "--kernels", "fast"]) == 0
+    assert "fast kernels" in capsys.readouterr().out
+    assert [record.message for record in caplog.records] == [
+        "going on where something else is at work (kernel_set plain before and fast now): from here on results may be rounded "
+        "otherwise."]
+    np.testing.assert_allclose(isbe.load_network("switched/checkpoint.npz").values,
+                               isbe.load_network("whole/checkpoint.npz").values, rtol=1e-4, atol=1e-6)
+
+
 def test_dropping_the_last_batch_is_remembered(small, monkeypatch, capsys):
     how = ["train", "--net", "tiny", "--batch-size", "10", "--drop-last"]
     assert cli.main([*how, "--checkpoint", "whole"]) == 0 and "4 steps" in capsys.readouterr().out

@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import isbe_np as isbe
+from isbe_np.checks import nearest
 
 CLASSES = 3
 # Without the compiler a kernel is NumPy on single numbers, which warns of what a test lets overflow on purpose.
@@ -29,20 +31,21 @@ def replaced(**parts):
     return dataclasses.replace(dataset(), **parts)
 
 
-def net(seed=0, dtype=np.float32, image=(1, 2, 2)):
+def net(seed=0, dtype=np.float32, image=(1, 2, 2), kernels="fast"):
     """A perceptron 4-8-3."""
     return isbe.Sequential(image, isbe.Flatten(), isbe.Dense(8), isbe.ReLU(), isbe.Dense(CLASSES), seed=seed,
-                           dtype=dtype)
+                           dtype=dtype, kernels=kernels)
 
 
-def linear(seed=0, dtype=np.float32, image=(1, 2, 2)):
+def linear(seed=0, dtype=np.float32, image=(1, 2, 2), kernels="fast"):
     """One dense layer."""
-    return isbe.Sequential(image, isbe.Flatten(), isbe.Dense(CLASSES), seed=seed, dtype=dtype)
+    return isbe.Sequential(image, isbe.Flatten(), isbe.Dense(CLASSES), seed=seed, dtype=dtype, kernels=kernels)
 
 
 def study(monkeypatch):
     """Let commands and studies know two tiny networks alone, and heads of few classes."""
     import isbe_np.studies.compare as compare
+    import isbe_np.studies.kernels as kernels
     from isbe_np.networks import NETWORKS
     from isbe_np.training.recipes import RECIPES, Recipe
 
@@ -53,7 +56,38 @@ def study(monkeypatch):
         monkeypatch.setitem(NETWORKS, name, make)
         monkeypatch.setitem(RECIPES, name, Recipe(epochs=2, batch_size=6, learning_rate=0.1, weight_decay=0.0))
     monkeypatch.setattr(compare, "AGREE", ("tiny", "linear"))
+    monkeypatch.setattr(compare, "SWITCHED", ("linear",))
+    monkeypatch.setattr(kernels, "SECONDS", 0.01)
     monkeypatch.setattr(compare, "HEADS", ((4, 3, 2), (4, 6, 2)))
+
+
+def both_sets(monkeypatch):
+    """Let networks and heads run the fast kernels without the compiler too, as the Python they are written in."""
+    for module in ("graph", "heads.head"):
+        monkeypatch.setattr(f"isbe_np.{module}.read_kernels", lambda who, given: nearest(who, given, isbe.KERNELS))
+
+
+def wrong_bias(monkeypatch, factor=1.001):
+    """Let plain dense layers send their biases a gradient that is `factor` times the right one."""
+    from isbe_np.layers import dense
+    right = dense.dense_backward_parameters
+
+    def wrong(dy, x, dw, db):
+        right(dy, x, dw, db)
+        db *= db.dtype.type(factor)
+
+    monkeypatch.setattr(dense, "dense_backward_parameters", wrong)
+
+
+def watch(monkeypatch, module, name, used):
+    """Note in used[name] which kernels the networks and heads have that are passed to this function of `module`."""
+    function = getattr(importlib.import_module(module), name)
+
+    def watched(*given, **options):
+        used.setdefault(name, set()).update(part.kernels for part in given if isinstance(part, (isbe.Graph, isbe.Head)))
+        return function(*given, **options)
+
+    monkeypatch.setattr(f"{module}.{name}", watched)
 
 
 def changed(path, change):

@@ -7,11 +7,13 @@ import re
 from isbe_np import executors
 from isbe_np.checks import nearest
 from isbe_np.cli.options import (
+    DONE,
     INTERRUPTED,
     WENT_WRONG,
     add_common,
     add_data,
     add_json,
+    add_kernels,
     count,
     folder_path,
     load_data,
@@ -25,18 +27,21 @@ from isbe_np.environment import describe
 from isbe_np.files import write_figure
 from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES
 from isbe_np.networks import NETWORKS
+from isbe_np.switch import KERNELS
 from isbe_np.terminal import columns
 from isbe_np.training.progress import Stages
 
 
 def add(commands) -> None:
     """Add these commands to the parser."""
-    compare = commands.add_parser("compare", help="do the four routes agree, what does each cost, do two train alike")
+    compare = commands.add_parser("compare", help="do the four routes agree, what does each cost, do two train alike; and "
+                                                   "the same of plain and fast kernels")
     add_data(compare, "digits")
     compare.add_argument("--net", default="lenet5",
                          help=f"network to time and train: {', '.join(NETWORKS)} (%(default)s)")
     compare.add_argument("--routes", nargs=2, default=["isbe", "fused"], metavar="ROUTE",
                          help=f"the two to train by, of {', '.join(ROUTES)} (isbe fused)")
+    add_kernels(compare, "fast")
     compare.add_argument("--epochs", type=count, default=2, help="of each training (%(default)s)")
     compare.add_argument("--batch-size", type=count, default=128, help="of each training and timed step (%(default)s)")
     compare.add_argument("--images", type=count, nargs=2, default=[10000, 2000], metavar=("TRAIN", "TEST"),
@@ -82,13 +87,14 @@ def _compare(given) -> int:
     from isbe_np.report import comparison_text
     from isbe_np.studies.compare import compare
     nearest("--net", given.net, tuple(NETWORKS))
+    nearest("--kernels", given.kernels, KERNELS)
     for route in given.routes:
         nearest("--routes", route, ROUTES)
     images = dict(zip(("train", "test"), given.images, strict=True))
     data = load_data(given, given.data, verify=not given.unverified, **images)
     with second_process() as executor:
         found = compare(data, given.net, tuple(given.routes), given.epochs, given.batch_size, given.seed, given.rounds,
-                        executor=executor)
+                        executor=executor, kernels=given.kernels)
     write_json(given, found.as_dict())
     print(comparison_text(found, columns()))
     if given.out is not None:
@@ -103,7 +109,8 @@ def _compare(given) -> int:
     for twin in found.twins:
         if told := twin.history.diagnosis or twin.history.warning:
             complain(f"isbe compare: by route {twin.route}: {told}")
-    return 0 if all(a.within for a in found.agreements) and not any(t.history.stopped for t in found.twins) else 1
+    agree = all(a.within for a in (*found.agreements, *found.switched.agreements))
+    return DONE if agree and not any(t.history.stopped for t in found.twins) else WENT_WRONG
 
 
 def _explain(given) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from isbe_np import datasets, executors, files
 from isbe_np.checks import whole
 from isbe_np.folders import user_path
+from isbe_np.switch import KERNELS
 from isbe_np.training.progress import Stages
 
 DONE, WENT_WRONG, REFUSED, INTERRUPTED, PIPE, TERMINATED = 0, 1, 2, 130, 141, 143  # exit codes
@@ -61,6 +62,12 @@ def add_data(parser, default: str | None) -> None:
     parser.add_argument("--data-dir", type=folder_path, metavar="DIR", help="folder of the data sets (or set ISBE_DATA_DIR)")
     parser.add_argument("--unverified", action="store_true", help="take files that are not the official ones, such as a "
                                                                   "re-encoding, if their format is right")
+
+
+def add_kernels(parser, default: str | None) -> None:
+    """The second switch."""
+    parser.add_argument("--kernels", default=default, help=f"{', '.join(KERNELS)}: loops as in the formula, or the engine's "
+                                                           "(fast)")
 
 
 def add_common(parser, run) -> None:

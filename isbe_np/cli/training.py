@@ -12,6 +12,7 @@ from isbe_np.cli.options import (
     WENT_WRONG,
     add_data,
     add_json,
+    add_kernels,
     count,
     folder_path,
     load_data,
@@ -22,13 +23,15 @@ from isbe_np.environment import describe
 from isbe_np.files import Misfit, one_line
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
+from isbe_np.switch import KERNELS
 from isbe_np.training import SCHEDULES, train
 from isbe_np.training.keeping import Folder, newest
 from isbe_np.training.recipes import RECIPES, augmentation
 
 # What `isbe train` takes unless it is given, and what the network's recipe decides.
-DEFAULTS = {"data": "digits", "net": "lenet5", "normalizer": "softmax", "route": "isbe", "seed": 0}
+DEFAULTS = {"data": "digits", "net": "lenet5", "normalizer": "softmax", "route": "isbe", "kernels": "fast", "seed": 0}
 FLAGS = ("loss", "drop_last", "unverified")
+FREE = ("kernels",)  # what may be another when a training goes on: it changes rounding alone
 RECIPE = ("epochs", "batch_size", "learning_rate", "weight_decay", "schedule", "augment")
 STOPPED = {"interrupted": INTERRUPTED, "terminated": TERMINATED}  # exit codes
 
@@ -40,6 +43,7 @@ def add(commands) -> None:
     trainer.add_argument("--net", help=f"{', '.join(NETWORKS)} (lenet5)")
     trainer.add_argument("--normalizer", help=f"{', '.join(NORMALIZERS)} (softmax)")
     trainer.add_argument("--route", help=f"{', '.join(ROUTES)} (isbe)")
+    add_kernels(trainer, None)
     trainer.add_argument("--epochs", type=count, help="passes over the training images (the recipe's)")
     trainer.add_argument("--batch-size", type=count, help="images in a step (the recipe's)")
     trainer.add_argument("--learning-rate", type=float, help="the schedule's peak (the recipe's)")
@@ -66,21 +70,22 @@ def _train(given) -> int:
     name, seed = chosen["net"], chosen["seed"]
     recipe = RECIPES[nearest("--net", name, tuple(NETWORKS))]
     how = {option: getattr(recipe, option) if chosen[option] is None else chosen[option] for option in RECIPE}
-    nearest("--schedule", how["schedule"], tuple(SCHEDULES))
-    head = Head(chosen["normalizer"], chosen["route"])
+    nearest("--schedule", how["schedule"], tuple(SCHEDULES)), nearest("--kernels", chosen["kernels"], KERNELS)
+    head = Head(chosen["normalizer"], chosen["route"], kernels=chosen["kernels"])
     optimizer = recipe.optimizer(how["learning_rate"], how["weight_decay"])
     data = load_data(given, chosen["data"], verify=not chosen["unverified"])
-    net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:])
+    net = NETWORKS[name](seed=seed, image=data.x_train.shape[1:], kernels=chosen["kernels"])
     say(f"{name} on {data.source}\n{head}, {optimizer}, "
-        + one_line(", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items()) + f", seed {seed}"))
+        + one_line(", ".join(f"{option.replace('_', ' ')} {value}" for option, value in how.items())
+                   + f", seed {seed}, {net.kernels} kernels"))
     if before is not None and before.training is not None:
         print(f"going on at epoch {before.training['epoch'] + 1}, batch {before.training['batch'] + 1}")
     history = train(net, head, data, how["epochs"], how["batch_size"], optimizer, seed, how["schedule"],
                     loss=bool(chosen["loss"]), augment=augmentation(chosen["data"]) if how["augment"] else None,
                     checkpoint=given.checkpoint, resume=given.resume, checkpoint_seconds=given.checkpoint_seconds,
                     note=chosen | how, drop_last=bool(chosen["drop_last"]), on_interrupt="return")
-    write_json(given, {"environment": describe(), "network": name, "data": data.source, "head": repr(head), "seed": seed, **how,
-                       "history": history.as_dict()})
+    write_json(given, {"environment": describe(), "network": name, "data": data.source, "head": repr(head), "seed": seed,
+                       "kernels": net.kernels, **how, "history": history.as_dict()})
     if history.stopped == "diverged":
         complain(history.diagnosis or "")
         return WENT_WRONG
@@ -100,7 +105,8 @@ def _refuse_changes(given, before: dict, schedule: str | None) -> None:
     """Misfit for an option that is not as in the training to go on with; more epochs at a constant rate are."""
     for option in (*DEFAULTS, *RECIPE, "loss", "drop_last"):
         value, flag = getattr(given, option), f"--{option.replace('_', '-')}"
-        if option not in before or value in (None, before[option]) or (option, schedule) == ("epochs", "constant"):
+        free = option in FREE or (option, schedule) == ("epochs", "constant")
+        if free or option not in before or value in (None, before[option]):
             continue
         there = "not given" if before[option] is None else before[option]
         raise Misfit(f"--resume expects the options of the training in {given.checkpoint}, {flag} {there}; got {value}. Leave "

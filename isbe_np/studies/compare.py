@@ -1,4 +1,7 @@
-"""The main question: do the four routes send the same gradient, what does each cost, and do two train alike?"""
+"""The main question: do the four routes send the same gradient, what does each cost, and do two train alike?
+
+Beside it the second one: do plain and fast kernels agree, and what does each cost?
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,19 @@ from isbe_np.heads import ROUTES, Head
 from isbe_np.networks import NETWORKS
 from isbe_np.studies.agreement import TOLERANCE, Agreement, agreement
 from isbe_np.studies.cost import HeadCosts, StepCosts, head_costs, step_costs
+from isbe_np.studies.kernels import KernelComparison, compare_kernels
 from isbe_np.studies.measure import CompileClock, relative_difference
 from isbe_np.studies.steps import CONTROL
+from isbe_np.switch import read_kernels
 from isbe_np.training import SGD, History, train
 from isbe_np.training.progress import Stages
 
 STAGES = {"agreement": "do the routes agree", "head": "what does the head cost", "step": "what does a step cost",
-          "training": "do two of them train alike"}
+          "kernels": "do plain and fast kernels agree, and what does each cost", "training": "do two of them train alike"}
 # Networks whose gradients are compared: enough to see it, and soon compiled.
 AGREE = ("n0", "n1", "lenet5")
+# Networks of which plain kernels are compared with fast ones, besides the one that is timed: a few soon compiled kernels.
+SWITCHED = ("n0",)
 # (batch, classes, rounds) of the head's table: the explicit Jacobian of the last row takes 4 · 32 · 1000² bytes = 128 MB.
 HEADS = ((128, 10, 60), (128, 100, 30), (32, 1000, 18))
 
@@ -41,14 +48,19 @@ class Twin:
 
 @dataclass
 class Comparison:
-    """All that `compare` measured. `seconds` holds what each part took; `compiling` of it went into the JIT compiler."""
+    """All that `compare` measured. `seconds` holds what each part took; `compiling` of it went into the JIT compiler.
+
+    kernels: those that computed all parts but `switched`, which compares both sets.
+    """
 
     environment: dict
     data: str
     seed: int
+    kernels: str
     agreements: list[Agreement]
     heads: list[HeadCosts]
     steps: StepCosts
+    switched: KernelComparison
     twins: list[Twin]
     seconds: dict[str, float]
     compiling: float
@@ -60,20 +72,23 @@ class Comparison:
     def conclusions(self) -> list[str]:
         """What the numbers support, and what they do not, one sentence each."""
         return [_agreement_words(self.agreements), *_head_words(self.heads), *_step_words(self.steps),
-                *_twin_words(self.twins), "All of this is one machine, one data set and short runs: it says nothing about "
-                "other networks' speed, and the accuracy of a short training is not what a network can reach."]
+                *self.switched.conclusions(), *_twin_words(self.twins),
+                "All of this is one machine, one data set and short runs: it says nothing about other "
+                "networks' speed, and the accuracy of a short training is not what a network can reach."]
 
 
 def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe", "fused"), epochs: int = 2,
-            batch_size: int = 128, seed: int = 0, rounds: int = 40, progress: bool = True,
-            executor: Executor | None = None) -> Comparison:
+            batch_size: int = 128, seed: int = 0, rounds: int = 40, *, progress: bool = True,
+            executor: Executor | None = None, kernels: str = "fast") -> Comparison:
     """Compare all routes on the networks of `AGREE` (agreement), on the head and in a step of `net` (cost), and train by two.
 
+    All this with one set of `kernels`. Then plain and fast kernels are compared on `net` and on the networks of `SWITCHED`.
     Agreement is measured on 32 training images in both dtypes. Times are taken in turns, each after an untimed call, so that
     compiling is in none of them (see `measure.take_turns`). With an `executor` of processes, float64 kernels are compiled
     and compared there while float32 is compared here; nothing else runs while times are taken.
     """
-    make = partial(NETWORKS[nearest("compare: net", net, tuple(NETWORKS))], image=data.x_train.shape[1:])
+    kernels = read_kernels("compare: kernels", kernels)
+    make = partial(NETWORKS[nearest("compare: net", net, tuple(NETWORKS))], image=data.x_train.shape[1:], kernels=kernels)
     for route in routes:
         nearest("compare: routes", route, ROUTES)
     whole("compare: epochs", epochs), whole("compare: rounds", rounds, least=2)
@@ -92,26 +107,30 @@ def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe
         return result
 
     with clock, Stages("compare", progress, len(STAGES)) as stages:
-        agreed = timed("agreement", lambda: both_agreements(x[:32], y[:32], seed, executor))
-        heads = timed("head", lambda: [head_costs(*sizes, seed=seed) for sizes in HEADS])
+        agreed = timed("agreement", lambda: both_agreements(x[:32], y[:32], seed, executor, kernels))
+        heads = timed("head", lambda: [head_costs(*sizes, seed=seed, kernels=kernels) for sizes in HEADS])
         steps = timed("step", lambda: step_costs(net, make(seed), x[:batch], y[:batch], rounds))
+        switched = timed("kernels", lambda: compare_kernels(tuple(dict.fromkeys((*SWITCHED, net))), x[:batch], y[:batch],
+                                                            rounds, seed, executor))
         twins = timed("training", lambda: train_twins(make, routes, data, epochs, batch, seed, progress))
-    return Comparison(describe(), f"{data.name}: {len(x)} training and {len(data.x_test)} test images", seed, agreed,
-                      heads, steps, twins, seconds, clock.seconds)
+    return Comparison(describe(), f"{data.name}: {len(x)} training and {len(data.x_test)} test images", seed, kernels, agreed,
+                      heads, steps, switched, twins, seconds, clock.seconds)
 
 
-def both_agreements(x: np.ndarray, y: np.ndarray, seed: int, executor: Executor | None) -> list[Agreement]:
+def both_agreements(x: np.ndarray, y: np.ndarray, seed: int, executor: Executor | None,
+                    kernels: str = "fast") -> list[Agreement]:
     """`agreements` in both dtypes, the second of them in the executor where there is one."""
     if executor is None:
-        return agreements(x, y, seed, "float32") + agreements(x, y, seed, "float64")
-    wide = executor.submit(agreements, x, y, seed, "float64")
-    return agreements(x, y, seed, "float32") + wide.result()
+        return agreements(x, y, seed, "float32", kernels) + agreements(x, y, seed, "float64", kernels)
+    wide = executor.submit(agreements, x, y, seed, "float64", kernels)
+    return agreements(x, y, seed, "float32", kernels) + wide.result()
 
 
-def agreements(x: np.ndarray, y: np.ndarray, seed: int, dtype: str) -> list[Agreement]:
+def agreements(x: np.ndarray, y: np.ndarray, seed: int, dtype: str, kernels: str = "fast") -> list[Agreement]:
     """`agreement` of the networks of `AGREE` in one dtype, for one batch."""
     return [found for name in AGREE for found in agreement(
-        name, NETWORKS[name](seed, dtype, image=x.shape[1:]), Head("softmax"), x.astype(dtype), y)]
+        name, NETWORKS[name](seed, dtype, image=x.shape[1:], kernels=kernels),
+        Head("softmax", kernels=kernels), x.astype(dtype), y)]
 
 
 def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch_size: int, seed: int,
@@ -121,7 +140,8 @@ def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch
     first: Graph | None = None
     for route in routes:
         net = make(seed)
-        history = train(net, Head("softmax", route), data, epochs, batch_size, SGD(0.05, momentum=0.9), seed,
+        head = Head("softmax", route, kernels=net.kernels)
+        history = train(net, head, data, epochs, batch_size, SGD(0.05, momentum=0.9), seed,
                         schedule="warm_up_and_decay", progress=progress, on_interrupt="return")
         first = first or net
         twins.append(Twin(route, history, relative_difference(net.values, first.values)))

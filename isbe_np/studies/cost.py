@@ -47,20 +47,20 @@ class StepCosts:
     costs: list[Cost]
 
 
-def head_costs(batch: int, classes: int, rounds: int, seed: int = 0) -> HeadCosts:
+def head_costs(batch: int, classes: int, rounds: int, seed: int = 0, kernels: str = "fast") -> HeadCosts:
     """Time and memory of the softmax head by each contestant, float32, normal scores, labels drawn evenly."""
     random = np.random.default_rng(seed)
     scores = random.normal(size=(batch, classes)).astype(np.float32)
     labels = random.integers(0, classes, batch)
-    runs = {name: _head_run(name, scores, labels) for name in CONTESTANTS}
+    runs = {name: _head_run(name, scores, labels, kernels) for name in CONTESTANTS}
     costs = _costs(take_turns(runs, rounds, turn=TURN, most=50, seed=seed))
     for cost in costs:
         cost.memory = peak_memory(runs[cost.route])
     return HeadCosts(batch, classes, costs)
 
 
-def _head_run(name: str, scores: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
-    head = Head("softmax", CONTESTANTS[name])
+def _head_run(name: str, scores: np.ndarray, labels: np.ndarray, kernels: str) -> Callable[[], object]:
+    head = Head("softmax", CONTESTANTS[name], kernels=kernels)
 
     def run():
         if name == "one pass":

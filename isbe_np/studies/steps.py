@@ -58,13 +58,16 @@ def timing_cell(net: str, batch: int, image: Sequence[int], rounds: Sequence[int
                                                for name, times in took.items()} for p, part in enumerate(PARTS)}}
 
 
-def training_step(name: str, net: Graph, optimizer: Optimizer, x: np.ndarray, y: np.ndarray) -> Step:
+def training_step(name: str, net: Graph, optimizer: Optimizer, x: np.ndarray, y: np.ndarray,
+                  kernels: str | None = None) -> Step:
     """A step of `net` by a contestant on the batch x (N, *shape), y (N,); it returns the seconds of each of `PARTS`.
+
+    kernels : those of the head; by default those of the network.
 
     forward: network, then head. backward: head, then network. head: its two halves. step: these and the update, without the
     checks of `train`. To "one pass" the head is one call, which counts as backward.
     """
-    head, now = Head("softmax", CONTESTANTS[name]), time.perf_counter
+    head, now = Head("softmax", CONTESTANTS[name], kernels=kernels or net.kernels), time.perf_counter
     once = name == "one pass"
 
     def soften(scores):

@@ -134,6 +134,7 @@ class Keeping:
     def begin(self, run, data, settings: dict[str, Any], resume: bool) -> Checkpoint | None:
         """The checkpoint to go on from, with which the network and the optimizer were filled, or None."""
         self.settings, self._data = settings, digest(data)
+        self._environment["kernel_set"] = kernels_of(run.net, run.head)
         if self.folder.holds_one() and not resume:
             raise FileExistsError(f"train(checkpoint) expects a new folder; {self.folder.path} holds a checkpoint already. Go "
                                   f"on with it by resume=True or --resume, or name another folder.")
@@ -216,6 +217,11 @@ def deciding() -> dict[str, Any]:
     """Versions, machine and threads that decide the bits of a training."""
     here = describe(paths=False)
     return {name: here[name] for name in DECIDING}
+
+
+def kernels_of(net, head) -> str:
+    """Which kernels compute: no part of network or head, which go on with either, but they decide how results are rounded."""
+    return net.kernels if net.kernels == head.kernels else f"{net.kernels} in the network, {head.kernels} in the head"
 
 
 def digest(data) -> str:

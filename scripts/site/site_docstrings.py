@@ -12,7 +12,7 @@ from importlib import import_module
 
 import isbe_np
 
-MODULES = ("heads", "layers", "training", "datasets")
+MODULES = ("heads", "layers", "training", "datasets", "switch")
 TERM = re.compile(r"^([A-Za-z_][\w, *.]*) : ", re.MULTILINE)
 SPAN = re.compile(r"``.+?``|`[^`]+`|\*\*\S(?:[^*]*\S)?\*\*|(?<![\w*])\*\w(?:[^*\n]*\w)?\*(?![\w*])|[\\*|]|(?<=\w)_(?!\w)",
                   re.DOTALL)

@@ -17,6 +17,7 @@ from isbe_np.training import History
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     tiny.study(monkeypatch)
+    tiny.both_sets(monkeypatch)
 
 
 def study(**options):
@@ -31,7 +32,7 @@ def test_a_comparison_holds_every_part():
     assert (found.steps.network, found.steps.batch) == ("tiny", 6)
     assert [twin.route for twin in found.twins] == ["isbe", "fused"]
     assert all(len(twin.history.accuracy) == 2 for twin in found.twins)
-    assert set(found.seconds) == {"agreement", "head", "step", "training"} and found.compiling >= 0
+    assert set(found.seconds) == {"agreement", "head", "step", "kernels", "training"} and found.compiling >= 0
 
 
 def test_twins_start_alike_and_see_the_same_batches():
@@ -57,11 +58,17 @@ def test_the_dictionary_is_json_and_lacks_nothing():
 
 
 def test_conclusions_speak_of_each_part():
-    words = study().conclusions()
+    found = study()
+    for agreement in found.switched.agreements:
+        agreement.compiling = 0.0
+    words = found.conclusions()
     for part, beginning in zip(words, ["The routes agree: ", "The explicit Jacobian takes the head ",
                                        "Against the fused route", "In one pass over the scores, `head.error`, at 6 classes: ",
                                        "In a whole training step of tiny (batch 6): ", "The control times isbe a second time",
-                                       "Trained by isbe and by fused", "All of this is one machine"], strict=True):
+                                       "Plain and fast kernels agree: ",
+                                       "In a whole training step of linear (batch 6): ",
+                                       "In a whole training step of tiny (batch 6): ", "Trained by isbe and by fused",
+                                       "All of this is one machine"], strict=True):
         assert part.startswith(beginning) and part.endswith(".")
 
 
@@ -107,6 +114,7 @@ def test_trainings_without_an_epoch_are_said_to_be_unfinished():
 @pytest.mark.parametrize(("options", "words"), [
     ({"net": "tinny"}, "net expects one of 'tiny', 'linear'; got 'tinny'. Did you mean 'tiny'?"),
     ({"routes": ("isbe", "fuse")}, "routes expects .* got 'fuse'. Did you mean 'fused'?"),
+    ({"kernels": "fats"}, "kernels expects one of 'plain', 'fast'; got 'fats'. Did you mean 'fast'?"),
     ({"epochs": 0}, "epochs expects a whole number of at least 1; got 0"),
     ({"rounds": 1}, "rounds expects a whole number of at least 2; got 1"),
     ({"batch_size": -2}, "batch_size expects a whole number of at least 1; got -2"),
