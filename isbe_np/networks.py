@@ -120,4 +120,5 @@ def _attentive(x: Node, heads: int, causal: bool = False) -> Node:
     return Add()(x, Dense(x.shape[-1])(y))
 
 
-NETWORKS: dict[str, Callable[..., Graph]] = {"n0": n0, "n1": n1, "lenet5": lenet5, "n2": n2, "resnet": resnet, "transformer": transformer}
+NETWORKS: dict[str, Callable[..., Graph]] = {
+    "n0": n0, "n1": n1, "lenet5": lenet5, "n2": n2, "resnet": resnet, "transformer": transformer}

@@ -63,7 +63,8 @@ FAULTS = {
     ],
     ("kernels/conv2d.py", "tests/kernels/test_conv2d.py"): [
         ("the bias is forgotten", "y[n] = b\n", "y[n] = 0\n"),
-        ("every weight acts on the first channel", "weight, x_hv = w[c, k, l], x[c, h, v]", "weight, x_hv = w[c, k, l], x[0, h, v]"),
+        ("every weight acts on the first channel", "weight, x_hv = w[c, k, l], x[c, h, v]",
+         "weight, x_hv = w[c, k, l], x[0, h, v]"),
         ("a weight's last product stays alone", "y[n] += weight * x_hv[n]", "y[n] = weight * x_hv[n]"),
         ("the stride is the same down and across", "j * stride[1] - padding[1])", "j * stride[0] - padding[1])"),
         ("the error is handed back by the kernel turned around", "weight, dx_hv = w[o, c, k, l], dx[c, h, v]",

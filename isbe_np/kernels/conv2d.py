@@ -17,7 +17,7 @@ from isbe_np.compiler.jit import jit, prange
 
 @jit
 def pixel(x, w, b, y, top, left):
-    """One filter at one place, where weight (0, 0) meets pixel (top, left): x (C, H, W, N), w (C, KH, KW), b a number, y (N,)."""
+    """One filter where its weight (0, 0) meets pixel (top, left). Shapes: x (C, H, W, N), w (C, KH, KW), b a number, y (N,)."""
     (C, H, W, N), (_, KH, KW) = x.shape, w.shape
     for n in range(N):
         y[n] = b
