@@ -109,7 +109,7 @@ def _compare(given) -> int:
     for twin in found.twins:
         if told := twin.history.diagnosis or twin.history.warning:
             complain(f"isbe compare: by route {twin.route}: {told}")
-    agree = all(a.within for a in (*found.agreements, *found.switched.agreements))
+    agree = all(a.within for a in found.agreements) and all(a.within for a in found.switched.agreements)
     return DONE if agree and not any(t.history.stopped for t in found.twins) else WENT_WRONG
 
 

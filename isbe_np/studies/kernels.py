@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from isbe_np.graph import Graph
 from isbe_np.heads import Head
 from isbe_np.networks import NETWORKS
 from isbe_np.studies.measure import CompileClock, Ratio, paired_ratio, relative_difference, take_turns
-from isbe_np.studies.steps import RATE, plan, training_step, wake
+from isbe_np.studies.steps import RATE, Step, plan, training_step, wake
 from isbe_np.switch import KERNELS
 from isbe_np.training import SGD
 
@@ -156,7 +156,7 @@ def kernel_costs(name: str, net: Graph, x: np.ndarray, y: np.ndarray, rounds: in
                                       for contestant, times in took.items()])
 
 
-def _switched(net: Graph, kernels: str, step: Callable[[], object]) -> Callable[[], object]:
+def _switched(net: Graph, kernels: str, step: Step) -> Step:
     """`step` of `net` with its kernels switched to `kernels` before it."""
     def run():
         net.kernels = kernels
