@@ -19,7 +19,7 @@ import numpy as np
 from isbe_np.compiler.jit import jit, prange
 from isbe_np.engine import microkernels
 from isbe_np.engine.replace import fast_layer
-from isbe_np.kernels.conv2d import conv2d
+from isbe_np.kernels.conv2d import conv2d, pixel
 from isbe_np.layers import Conv2D
 from isbe_np.layers.base import Mode, Step
 from isbe_np.studies.measure import paired_ratio, relative_difference, take_turns
@@ -73,7 +73,7 @@ print(inspect.getsource(batch_last))
 # ----------------------
 # The package's plain kernel. One weight meets a pixel of all images, neighbors in memory: the compiler makes vectors of them.
 # What is left is traffic: each multiply-add loads a partial sum, and stores it again.
-print(inspect.getsource(conv2d))
+print(inspect.getsource(pixel), inspect.getsource(conv2d), sep="\n")
 
 # %%
 # 4. A tile in registers
