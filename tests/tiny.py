@@ -63,7 +63,7 @@ def study(monkeypatch):
 
 def both_sets(monkeypatch):
     """Let networks and heads run the fast kernels without the compiler too, as the Python they are written in."""
-    for module in ("graph", "heads.head"):
+    for module in ("graph", "heads.head", "studies.compare"):
         monkeypatch.setattr(f"isbe_np.{module}.read_kernels", lambda who, given: nearest(who, given, isbe.KERNELS))
 
 
