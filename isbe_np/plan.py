@@ -97,8 +97,7 @@ class Plan:
         self.steps: list[tuple[Layer, Step, list[Slot], Slot]] = []
         self.inner: dict[Node, list[Node]] = {}
         first = nodes[0]
-        readers = [node.layer for node in nodes if first in node.inputs]
-        self.home[first] = any((fast_layer(layer) if self.fast else layer).batch_last for layer in readers)
+        self.home[first] = any(reader.layer.batch_last for reader in nodes if first in reader.inputs)
         self._store(first, self.home[first])
         for chain in chains(nodes[1:], nodes[-1]):
             while chain:

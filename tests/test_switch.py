@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import isbe_np as isbe
+from isbe_np.engine.replace import FAST
 
 COMPILED = not numba.config.DISABLE_JIT
 needs_both = pytest.mark.skipif(not COMPILED, reason="without the compiler there are only plain kernels")
@@ -91,6 +92,37 @@ def test_one_network_switched_to_and_fro_is_two_networks(dtype):
         assert net.kernels == kernels and all(distance(found[what], wanted[what]) <= 4 * BOUND[dtype.name] for what in wanted
                                               if what != "gradient of conv2d_1.bias")
     assert net.value("dropout_1").any() and not net.value("dropout_1").all()
+
+
+@needs_both
+@pytest.mark.parametrize("layers", [lambda: [isbe.Flatten(), isbe.BatchNorm(), isbe.Dropout(0.4), isbe.Dense(3)],
+                                    lambda: [isbe.BatchNorm(), isbe.Dropout(0.4), isbe.Conv2D(2, 3), isbe.Flatten()],
+                                    lambda: [isbe.Dropout(0.4), isbe.BatchNorm(), isbe.Flatten(), isbe.Dropout(0.4)]])
+def test_dropout_drops_the_same_numbers(layers, dtype):
+    """Whatever stands around it: the values that it draws for lie in the same order with both."""
+    plain, fast = (isbe.Sequential((2, 4, 5), *layers(), dtype=dtype, kernels=kernels) for kernels in isbe.KERNELS)
+    x = np.random.default_rng(0).normal(size=(6, 2, 4, 5)).astype(dtype)
+    assert distance(plain.forward(x, training=True), fast.forward(x, training=True)) <= BOUND[dtype.name]
+
+
+def test_layers_of_the_engine_want_values_to_lie_as_the_package_s_do():
+    for kind, fast in FAST.items():
+        layer = kind.__new__(kind)
+        assert fast(layer).batch_last == kind.batch_last, kind
+
+
+@pytest.mark.parametrize("layers", [[isbe.BatchNorm()], [isbe.Flatten(), isbe.BatchNorm()],
+                                    [isbe.Conv2D(2, 1), isbe.BatchNorm()]], ids=len)
+@pytest.mark.parametrize("training", [True, False])
+def test_plain_batch_norm_in_each_layout_is_numpys(layers, training):
+    net = isbe.Sequential((2, 3, 4), *layers, dtype=np.float64, kernels="plain")
+    x = np.random.default_rng(0).normal(size=(5, 2, 3, 4))
+    y = net.forward(x, training)
+    before = net.value("conv2d_1") if isinstance(layers[0], isbe.Conv2D) else x
+    axes = (0, 2, 3) if y.ndim == 4 else (0,)
+    before = before.reshape(y.shape)
+    mean, variance = (before.mean(axes, keepdims=True), before.var(axes, keepdims=True)) if training else (0, 1)
+    assert np.abs(y - (before - mean) / np.sqrt(variance + 1e-5)).max() < 1e-12
 
 
 def test_a_switch_leaves_parameters_names_and_statistics(dtype):

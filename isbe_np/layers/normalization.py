@@ -37,8 +37,6 @@ class BatchNorm(Normalization):
     uses the running ones. A layer that stands in several places of a graph has one of each, which every place moves.
     """
 
-    batch_last = True
-
     def __init__(self, momentum: float = 0.1, eps: float = 1e-5, name: str | None = None):
         super().__init__(eps, name)
         self.momentum = _number("BatchNorm(momentum)", momentum, "a number above 0, up to 1", lambda p: 0 < p <= 1)
@@ -71,7 +69,7 @@ class BatchNorm(Normalization):
         step.work.given = False
 
     def forward(self, step: Step) -> None:
-        work, state, x, y = step.work, step.state, channels(step.x), channels(step.y)
+        work, state, x = step.work, step.state, channels(step.x, step.batch_last)
         work.given = not step.mode.training
         if work.given:
             work.mean[:], work.variance[:] = state.mean, state.variance
@@ -80,18 +78,21 @@ class BatchNorm(Normalization):
             kernels.row_statistics(x, work.mean, work.variance)
             kernels.remember(work.mean, work.variance, x.shape[1], self.momentum, state.mean, state.variance)
         kernels.inverse_deviation(work.variance, self.eps, work.r)
+        y = np.empty_like(x)
         kernels.batch_norm(x, work.mean, work.r, step.w.scale, step.w.shift, y)
+        store_channels(y, step.y, step.batch_last)
 
     def backward(self, step: Step) -> None:
-        work, x, dy = step.work, channels(step.x), channels(step.dy)
+        work, x, dy = step.work, channels(step.x, step.batch_last), channels(step.dy, step.batch_last)
         kernels.batch_norm_backward_parameters(dy, x, work.mean, work.r, step.dw.scale, step.dw.shift)
         if step.dx is None:
             return
-        dx = channels(step.dx)
+        dx = np.empty_like(dy)
         if work.given:  # no x moves μ and v
             np.multiply(dy, (work.r * step.w.scale)[:, None], out=dx)
         else:
             kernels.batch_norm_backward_input(dy, x, work.mean, work.r, step.w.scale, dx)
+        store_channels(dx, step.dx, step.batch_last)
 
     def settings(self) -> str:
         return f"momentum={self.momentum}, eps={self.eps}"
@@ -131,9 +132,16 @@ class LayerNorm(Normalization):
         return f"eps={self.eps}"
 
 
-def channels(array: np.ndarray) -> np.ndarray:
-    """A view of images (C, H, W, N) or vectors (C, N) as (C, M), all numbers of a channel in a row."""
-    return array.reshape(len(array), -1)
+def channels(array: np.ndarray, batch_last: bool) -> np.ndarray:
+    """Images or vectors as (C, M), all numbers of a channel in a row: a view where the batch is last, otherwise a copy."""
+    by_channel = array if batch_last else np.ascontiguousarray(np.moveaxis(array, 1, 0))
+    return by_channel.reshape(len(by_channel), -1)
+
+
+def store_channels(values: np.ndarray, array: np.ndarray, batch_last: bool) -> None:
+    """Store values (C, M) in images or vectors: `channels` in the opposite direction."""
+    by_channel = array if batch_last else np.moveaxis(array, 1, 0)
+    np.copyto(by_channel, values.reshape(by_channel.shape))
 
 
 def _number(who: str, given, expected: str, fits) -> float:

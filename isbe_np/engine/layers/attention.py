@@ -14,8 +14,6 @@ class FastAttention(Fast):
     """`Attention`."""
 
     core: Attention
-    batch_last = False
-
     def prepare(self, step: Step) -> None:
         (N, T, D), dtype, heads = step.y.shape, step.y.dtype, self.core.heads
         places = np.arange(max(T, D))

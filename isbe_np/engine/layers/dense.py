@@ -28,8 +28,6 @@ BLOCK = 1024
 class FastDense(Fast):
     """`Dense`: y = x Wᵀ + b."""
 
-    batch_last = False
-
     def forward(self, step: Step) -> None:
         self.multiply(step, step.work.free)
 

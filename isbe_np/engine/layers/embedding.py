@@ -12,8 +12,6 @@ from isbe_np.layers.dense import rows
 class FastEmbedding(Fast):
     """`Embedding`, whose forward pass is the plain one."""
 
-    batch_last = False
-
     def prepare(self, step: Step) -> None:
         self.core.prepare(step)
 
@@ -36,8 +34,6 @@ class FastEmbedding(Fast):
 class FastPositionEmbedding(Fast):
     """`PositionEmbedding`, whose forward pass is the plain one."""
 
-    batch_last = False
-
     def forward(self, step: Step) -> None:
         self.core.forward(step)
 
@@ -56,8 +52,6 @@ class FastPositionEmbedding(Fast):
 
 class FastMeanTokens(Fast):
     """`MeanTokens`, whose backward pass is the plain one."""
-
-    batch_last = False
 
     def prepare(self, step: Step) -> None:
         N, T, D = step.x.shape

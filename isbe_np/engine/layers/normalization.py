@@ -13,8 +13,6 @@ class FastBatchNorm(Fast):
     """`BatchNorm`, in either layout."""
 
     core: BatchNorm
-    batch_last = None
-
     def prepare(self, step: Step) -> None:
         C = step.w.scale.size
         step.work.stats = np.zeros((3, C))
@@ -53,8 +51,6 @@ class FastLayerNorm(Fast):
     """`LayerNorm`."""
 
     core: LayerNorm
-    batch_last = False
-
     def prepare(self, step: Step) -> None:
         D = step.w.scale.size
         step.work.shape = step.x.size // D, D
