@@ -49,7 +49,7 @@ def test_the_prediction_is_the_peak(net, N):
 
 
 def test_what_a_layer_remembers_is_counted_once(kernels):
-    """Beside what batch norm keeps in each of its two places: three numbers a channel, and two for fast backward, in float64."""
+    """Beside what batch norm keeps in each of its two places: three numbers a channel, and two for fast backward."""
     first, layer, C = isbe.Input((1000,)), isbe.BatchNorm(), 1000
     net = isbe.Graph(first, layer(isbe.Tanh()(layer(first))))
     state, kept = sum(array.nbytes for array in net.state().values()), {"plain": 3, "fast": 3 + 2}[kernels]
