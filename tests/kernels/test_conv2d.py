@@ -50,9 +50,9 @@ def numbers(case, random, dtype):
 def test_forward_and_backward(case, random, dtype, assert_close):
     moves, (x, w, b) = case[6:], numbers(case, random, dtype)
     y = forward(x, w, b, *moves)
-    assert_close(y, naive.conv2d(np.float64(x), np.float64(w), b, *moves))
+    assert_close(y, naive.conv2d(x.astype(np.float64), w.astype(np.float64), b, *moves))
     dy = random.normal(size=y.shape).astype(dtype)
-    wanted = naive.conv2d_backward(np.float64(dy), np.float64(x), np.float64(w), *moves)
+    wanted = naive.conv2d_backward(dy.astype(np.float64), x.astype(np.float64), w.astype(np.float64), *moves)
     for got, want in zip(backward(dy, x, w, *moves), wanted, strict=True):
         assert_close(got, want, factor=4)
 

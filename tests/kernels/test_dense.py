@@ -27,8 +27,8 @@ def backward(dy, x, w):
 def test_forward_and_backward(sizes, random, dtype, assert_close):
     N, K, O = sizes
     x, w, b, dy = (random.normal(size=shape).astype(dtype) for shape in ((N, K), (O, K), (O,), (N, O)))
-    assert_close(forward(x, w, b), np.float64(x) @ np.float64(w).T + b)
-    wanted = np.float64(dy) @ np.float64(w), np.float64(dy).T @ np.float64(x), np.float64(dy).sum(0)
+    assert_close(forward(x, w, b), x.astype(np.float64) @ w.astype(np.float64).T + b)
+    wanted = dy.astype(np.float64) @ w.astype(np.float64), dy.astype(np.float64).T @ x.astype(np.float64), dy.astype(np.float64).sum(0)
     for got, want in zip(backward(dy, x, w), wanted, strict=True):
         assert_close(got, want, factor=4)
 

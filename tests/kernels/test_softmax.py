@@ -38,7 +38,7 @@ def example(dtype=np.float64, N=5, C=7, seed=0):
 
 def exact(x, t):
     """τ y − t, and −Σ t log y, in float64."""
-    y, t = np.float64(naive_softmax(x)), np.float64(t)
+    y, t = np.asarray(naive_softmax(x), np.float64), t.astype(np.float64)
     return t.sum(axis=1, keepdims=True) * y - t, -(t * np.float64(np.log(naive_softmax(x)))).sum(axis=1)
 
 
@@ -48,7 +48,7 @@ def test_softmax(C, spread, dtype):
     x = (spread * np.random.default_rng(C).normal(size=(6, C))).astype(dtype)
     # Rounding x − m costs |x − m| / 2 units in the last place of y (Blanchard, Higham & Higham, section 4).
     tolerance = (4 + np.ptp(x)) * np.finfo(dtype).eps
-    np.testing.assert_allclose(softmax(x), np.float64(naive_softmax(x)), rtol=tolerance, atol=np.finfo(dtype).tiny)
+    np.testing.assert_allclose(softmax(x), np.asarray(naive_softmax(x), np.float64), rtol=tolerance, atol=np.finfo(dtype).tiny)
 
 
 @every_dtype
@@ -101,7 +101,7 @@ def test_log_softmax_and_cross_entropy(dtype):
     z = run(kernels.log_softmax, x, dtype=np.float64)
     np.testing.assert_allclose(z, np.float64(np.log(naive_softmax(x))), rtol=1e-6 if dtype == np.float32 else 1e-13)
     loss = run(kernels.cross_entropy, z, t, shape=5)
-    np.testing.assert_allclose(loss, -(np.float64(t) * z).sum(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(loss, -(t.astype(np.float64) * z).sum(axis=1), rtol=1e-13)
 
 
 def test_a_large_shift_does_not_swallow_the_logarithm():
@@ -140,7 +140,7 @@ def test_products_with_a_jacobian(dtype):
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(run(kernels.jacobian_error, J, g, shape=(5, 7)), np.einsum("nij,ni->nj", np.float64(J), g),
                                rtol=0, atol=30 * eps)
-    J = np.array([np.diag(row) - np.outer(row, row) for row in np.float64(y)])
+    J = np.array([np.diag(row) - np.outer(row, row) for row in y.astype(np.float64)])
     np.testing.assert_allclose(run(kernels.factored_error, y, g), np.einsum("nij,ni->nj", J, g), rtol=0, atol=8 * eps)
 
 
