@@ -28,7 +28,8 @@ def test_forward_and_backward(sizes, random, dtype, assert_close):
     N, K, O = sizes
     x, w, b, dy = (random.normal(size=shape).astype(dtype) for shape in ((N, K), (O, K), (O,), (N, O)))
     assert_close(forward(x, w, b), x.astype(np.float64) @ w.astype(np.float64).T + b)
-    wanted = dy.astype(np.float64) @ w.astype(np.float64), dy.astype(np.float64).T @ x.astype(np.float64), dy.astype(np.float64).sum(0)
+    X, W, D = (array.astype(np.float64) for array in (x, w, dy))
+    wanted = D @ W, D.T @ X, D.sum(0)
     for got, want in zip(backward(dy, x, w), wanted, strict=True):
         assert_close(got, want, factor=4)
 
