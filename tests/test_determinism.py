@@ -176,7 +176,7 @@ def test_kernels_that_share_out_single_numbers_are_exact(kernel):
     """And what calls a library function, which may have another version for vectors, shares out spans of a fixed length."""
     names = kernel.kernel.py_func.__code__.co_names
     assert not kernel.kernel.targetoptions["fastmath"]
-    assert ("spans" in names) == bool({"exp", "log", "tanh", "erf", "erfc"} & {*names})
+    assert ("SPAN" in names) == bool({"exp", "log", "tanh", "erf", "erfc"} & {*names})
 
 
 # What is summed up in kernels that other kernels call must not depend on how either was compiled.

@@ -47,14 +47,15 @@ def made_up(monkeypatch):
             now[0] += seconds
         return run
 
-    def head(normalizer, route):
+    def head(normalizer, route, kernels):
+        assert kernels == "fast"
         routes.append(route)
         return SimpleNamespace(forward=takes(2), backward=takes(4), error=takes(32))
 
     monkeypatch.setattr(steps, "Head", head)
     monkeypatch.setattr(steps, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    return SimpleNamespace(net=SimpleNamespace(forward=takes(1), backward=takes(8)), optimizer=SimpleNamespace(step=takes(16)),
-                           routes=routes)
+    net = SimpleNamespace(kernels="fast", forward=takes(1), backward=takes(8))
+    return SimpleNamespace(net=net, optimizer=SimpleNamespace(step=takes(16)), routes=routes)
 
 
 def test_the_parts_of_a_step(made_up):
