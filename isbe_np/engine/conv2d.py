@@ -17,7 +17,7 @@ How to step through images is said by four numbers, `steps` = (place of the firs
 from piece to piece), counted in numbers of the flat array. Where a pixel's batch fills the way to the next pixel on both sides
 (stride 1) a run is a whole image row; otherwise it is one pixel with its batch.
 
-The gradient by the input is a convolution too, of the error with the filters turned around (see `engine.layers.conv2d`).
+The gradient by the input is also a convolution: of the error with the flipped filters (see `engine.layers.conv2d`).
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ from isbe_np.engine.vectors import lanes, load, narrow, part, totals
 WHOLE, PIECE, TOGETHER = 128, 64, 2
 # The runs that a dot product goes over at a time, so many numbers in all, stay in the nearest cache for all taps.
 LINE = 4096
-# A task of the weights' gradient goes over so many taps (a multiple of five).
+# Taps for each task of the weights' gradient, a multiple of five.
 PART = 100
 # So many tasks, or more, let threads that begin and end together have about the same to do; a part of a row shorter than SHORT
 # numbers would not be worth a task.
