@@ -8,6 +8,8 @@ import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import pytest
+
 SECONDS = 120  # to wait for what must come, on a busy machine too
 
 
@@ -18,6 +20,21 @@ def until(condition, what):
         assert time.monotonic() < deadline, f"{what} did not come in {SECONDS} s"
         time.sleep(0.01)
     return found
+
+
+def address_in(file):
+    """The scheduler's address; None until its file is there and whole."""
+    try:
+        return json.loads(file.read_text())["address"]
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def processes():
+    """A scheduler and two worker processes of one thread, on ports that are free: other tests may run beside this one."""
+    distributed = pytest.importorskip("distributed", reason="the extra [distributed] is not installed")
+    return distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
+                                    silence_logs=50)
 
 
 @contextmanager
@@ -40,8 +57,7 @@ def cluster(folder, workers=2, **environment):
         scheduler = start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")
         for _ in range(workers):
             start("dask_worker", "--host", "127.0.0.1", "--no-nanny", "--nthreads", "1", "--local-directory", str(folder))
-        until(file.exists, "the scheduler")
-        address = json.loads(file.read_text())["address"]
+        address = until(lambda: address_in(file), "the scheduler")
         with distributed.Client(address, timeout=SECONDS) as client:
             client.wait_for_workers(workers, timeout=SECONDS)
             pids = client.run(os.getpid)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cluster import processes
 
 from isbe_np.executors import TRIES, dask, local, spread
 
@@ -98,10 +99,7 @@ def test_no_tasks_open_nothing():
 @pytest.fixture(scope="module")
 def cluster():
     """A real scheduler and two worker processes, on this machine alone."""
-    distributed = pytest.importorskip("distributed", reason="the extra [distributed] is not installed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
-    ) as cluster:
+    with processes() as cluster:
         yield cluster.scheduler_address
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cluster import processes
 
 import isbe_np as isbe
 from isbe_np.executors import dask, local
@@ -99,12 +100,10 @@ def test_cells_stay_in_their_order_and_names_become_files(threads):
 
 
 def test_the_same_bits_in_threads_processes_and_on_a_cluster(threads):
-    distributed = pytest.importorskip("distributed", reason="the extra [distributed] is not installed")
     cells = {name: CELLS[name] for name in ("seed 0", "seed 1")}
-    here = sweep(train_little, cells, None, threads).answers
-    assert here == sweep(train_little, cells, None, local(2), threads=2).answers
-    options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
-    with distributed.LocalCluster(n_workers=2, **options) as cluster:
+    with processes() as cluster:
+        here = sweep(train_little, cells, None, threads).answers
+        assert here == sweep(train_little, cells, None, local(2), threads=2).answers
         assert here == sweep(train_little, cells, None, dask(cluster.scheduler_address)).answers
 
 
