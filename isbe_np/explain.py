@@ -14,8 +14,8 @@ from isbe_np import checks
 from isbe_np.heads import ROUTES, Head, Normalizer
 from isbe_np.heads.losses import gradient
 from isbe_np.heads.normalizers import Softmax
-from isbe_np.heads.targets import dense_targets
-from isbe_np.studies.agreement import TOLERANCE
+from isbe_np.heads.reading import dense_targets
+from isbe_np.studies.comparison import TOLERANCE
 
 MOST = 12  # classes: more would fill no page that one can read
 WAYS = {"jacobian": "Route 'jacobian' computes all of this: J with its C² numbers, g, and their product.",

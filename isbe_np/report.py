@@ -10,8 +10,7 @@ import numpy as np
 
 from isbe_np.explain import Explanation
 from isbe_np.files import one_line
-from isbe_np.studies.agreement import TOLERANCE, Agreement
-from isbe_np.studies.compare import Comparison
+from isbe_np.studies.comparison import TOLERANCE, Agreement, Comparison
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 from isbe_np.studies.kernels import KernelComparison
 from isbe_np.studies.measure import Ratio

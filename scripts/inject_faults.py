@@ -289,11 +289,6 @@ FAULTS = {
     ("kernels/finite.py", "tests/kernels/test_softmax.py"): [
         ("the first row is always taken", "            return n\n    return -1", "            return 0\n    return -1"),
     ],
-    ("heads/fast.py", HEADS): [
-        ("labels as if they were 0 and 1 in another order", "kernel(x, t, *encoding, scale, e)",
-         "kernel(x, t, *encoding[::-1], scale, e)"),
-        ("the scale is lost", "kernel(x, t, scale, e)", "kernel(x, t, 1.0, e)"),
-    ],
     ("engine/softmax.py", f"tests/engine/test_softmax.py {HEADS}"): [
         ("no shift by the largest score", "y[n, j] = exp(x[n, j] - m)", "y[n, j] = exp(x[n, j])"),
         ("divided by the number of classes, not the sum", "scale / total", "scale / y.shape[1]"),
@@ -307,6 +302,9 @@ FAULTS = {
         ("one pass: the label's target is not scaled", "e.dtype.type((high - low) * scale)", "e.dtype.type(high - low)"),
         ("one pass: the other classes' target is 0", "e[n, j] * factor - other", "e[n, j] * factor"),
         ("one pass: the label is class 0", "e[n, labels[n]] -= more", "e[n, 0] -= more"),
+        ("labels as if they were 0 and 1 in another order", "kernel(x, t, *encoding, scale, e)",
+         "kernel(x, t, *encoding[::-1], scale, e)"),
+        ("the scale is lost", "kernel(x, t, scale, e)", "kernel(x, t, 1.0, e)"),
     ],
     ("engine/exponential.py", "tests/engine/test_exponential.py"): [
         ("one term of the float32 series wrong", "(5040, 720, 120, 24, 6, 2, 1)", "(5040, 720, 120, 24, 6, 3, 1)"),
@@ -423,7 +421,7 @@ FAULTS = {
         ("a route set is not the route taken", "        self._route = route\n",
          "        self._route = getattr(self, '_route', route)\n"),
     ],
-    ("heads/targets.py", "tests/heads/test_targets.py tests/heads/test_head.py"): [
+    ("heads/reading.py", "tests/heads/test_targets.py tests/heads/test_head.py"): [
         ("one-hot a class too low", "targets[np.arange(len(labels)), labels] = high",
          "targets[np.arange(len(labels)), labels - 1] = high"),
         ("one-hot low is 0 always", "np.full(scores.shape, low, scores.dtype)", "np.zeros(scores.shape, scores.dtype)"),

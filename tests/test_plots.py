@@ -20,8 +20,7 @@ from isbe_np.heads import ROUTES
 from isbe_np.plots.networks import BOX
 from isbe_np.report import explanation_rows
 from isbe_np.studies.accuracy import AccuracyStudy
-from isbe_np.studies.agreement import TOLERANCE, Agreement
-from isbe_np.studies.compare import Twin
+from isbe_np.studies.comparison import TOLERANCE, Agreement, Twin
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 from isbe_np.studies.data import DataStudy
 from isbe_np.studies.failures import Failures

@@ -4,7 +4,7 @@
 import pytest
 
 from isbe_np import report
-from isbe_np.studies.agreement import Agreement
+from isbe_np.studies.comparison import Agreement
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 from isbe_np.studies.measure import Ratio
 

@@ -3,6 +3,9 @@
 The exponential and the maximum vectorise (`exponential.py`). Rows are examples: N of them, C classes. A batch is divided into
 blocks of whole rows, which threads share, so that a row is computed alike in every batch and by any number of threads.
 
+A head with ``kernels="fast"`` calls the last three functions. `softmax` and `fused_error` take the arguments of the plain
+kernels of these names. `softmax_isbe_error` is one pass for what plain kernels do in two.
+
 Outputs are the last arguments and are overwritten. Arrays are C-contiguous and of one dtype, but where said otherwise.
 Kernels that take (x − m) − log Σ are `exact`: reordered to x − (m + log Σ), a large m would swallow the logarithm.
 """
@@ -13,7 +16,7 @@ from isbe_np.compiler.jit import SMALL, jit, prange
 from isbe_np.engine.exponential import exp, largest
 
 BLOCK = 4096  # numbers, about: the share of a batch that a thread takes at a time; of longer rows, one
-ALONE = SMALL // 2  # numbers: a batch of no more goes straight to a kernel named block, which needs no threads
+ALONE = SMALL // 2  # numbers: a batch of no more is one block, which this thread computes without others
 
 
 @jit
@@ -43,7 +46,7 @@ def over_sum(y, n, scale):
 
 @jit
 def softmax_block(x, y):
-    """`softmax` in one thread"""
+    """`softmax_blocks` for one of them, in one thread"""
     shifted_exp(x, y)
     for n in range(x.shape[0]):
         factor = over_sum(y, n, np.float64(1))
@@ -52,7 +55,7 @@ def softmax_block(x, y):
 
 
 @jit(parallel=True)
-def softmax(x, y):
+def softmax_blocks(x, y):
     """Soft scores y_j = exp(x_j − m) / Σ_k exp(x_k − m), m = max x, (N, C) of the scores x (N, C); 0 for scores of −inf.
 
     A row that has no softmax (it holds NaN or +inf, or nothing but −inf) becomes NaN, as m or the sum is.
@@ -74,7 +77,7 @@ def target_sums(x, t, n, m):
 
 @jit(exact=True)
 def fused_block(x, y, t, loss, e):
-    """`fused_error` in one thread; log Σ = −log max y, where x = m"""
+    """`fused_blocks` for one of them, in one thread; log Σ = −log max y, where x = m"""
     for n in range(x.shape[0]):
         m, log_sum = largest(x, n), -np.log(largest(y, n))
         tau, total = target_sums(x, t, n, m)
@@ -84,7 +87,7 @@ def fused_block(x, y, t, loss, e):
 
 
 @jit(parallel=True)
-def fused_error(x, y, t, loss, e):
+def fused_blocks(x, y, t, loss, e):
     """loss (N,) = −Σ t log y and its gradient e = τ y − t by y = exp(log y), as frameworks do: scores x, y, t, e (N, C)"""
     count, rows = blocks(x)
     for b in prange(count):
@@ -94,7 +97,7 @@ def fused_error(x, y, t, loss, e):
 
 @jit
 def softmax_isbe_block(x, t, scale, e):
-    """`softmax_isbe_error` in one thread"""
+    """`softmax_isbe_blocks` for one of them, in one thread"""
     shifted_exp(x, e)
     for n in range(x.shape[0]):
         factor = over_sum(e, n, scale)
@@ -103,7 +106,7 @@ def softmax_isbe_block(x, t, scale, e):
 
 
 @jit(parallel=True)
-def softmax_isbe_error(x, t, scale, e):
+def softmax_isbe_blocks(x, t, scale, e):
     """e = (softmax(x) − t) · scale, for which y need not be stored: x, t, e (N, C); rows without a softmax become NaN"""
     count, rows = blocks(x)
     for b in prange(count):
@@ -113,7 +116,7 @@ def softmax_isbe_error(x, t, scale, e):
 
 @jit
 def softmax_isbe_block_labels(x, labels, low, high, scale, e):
-    """`softmax_isbe_error_labels` in one thread"""
+    """`softmax_isbe_blocks_labels` for one of them, in one thread"""
     shifted_exp(x, e)
     other, more = e.dtype.type(low * scale), e.dtype.type((high - low) * scale)
     for n in range(x.shape[0]):
@@ -124,9 +127,32 @@ def softmax_isbe_block_labels(x, labels, low, high, scale, e):
 
 
 @jit(parallel=True)
-def softmax_isbe_error_labels(x, labels, low, high, scale, e):
-    """`softmax_isbe_error` for class indices: t is `high` for the labelled class, `low` for the others; labels (N,) int64"""
+def softmax_isbe_blocks_labels(x, labels, low, high, scale, e):
+    """`softmax_isbe_blocks` for class indices: t is `high` for the labelled class, `low` for the others; labels (N,) int64"""
     count, rows = blocks(x)
     for b in prange(count):
         i, end = b * rows, (b + 1) * rows
         softmax_isbe_block_labels(x[i:end], labels[i:end], low, high, scale, e[i:end])
+
+
+def softmax(x: np.ndarray, y: np.ndarray) -> None:
+    """y = softmax(x). Shapes: x, y (N, C)."""
+    kernel = softmax_block if x.size <= ALONE else softmax_blocks
+    kernel(x, y)
+
+
+def fused_error(x: np.ndarray, y: np.ndarray, t: np.ndarray, loss: np.ndarray, e: np.ndarray) -> None:
+    """loss (N,) by log y, and e = τ exp(log y) − t. Shapes: x, y, t, e (N, C)."""
+    kernel = fused_block if x.size <= ALONE else fused_blocks
+    kernel(x, y, t, loss, e)
+
+
+def softmax_isbe_error(x: np.ndarray, t: np.ndarray, encoding: tuple[float, float], scale: float, e: np.ndarray) -> None:
+    """e = (softmax(x) − t) · scale, and y is not stored. t (N, C), or labels (N,) of this encoding. Shapes: x, e (N, C)."""
+    alone = x.size <= ALONE
+    if t.ndim == 2:
+        kernel = softmax_isbe_block if alone else softmax_isbe_blocks
+        kernel(x, t, scale, e)
+    else:
+        kernel = softmax_isbe_block_labels if alone else softmax_isbe_blocks_labels
+        kernel(x, t, *encoding, scale, e)

@@ -9,13 +9,21 @@ import threading
 import numpy as np
 
 from isbe_np.checks import nearest
-from isbe_np.heads import fast
-from isbe_np.heads.choices import BUILT_IN, REDUCTIONS, choose_loss, choose_normalizer
+from isbe_np.engine import softmax as engine
+from isbe_np.heads.choices import BUILT_IN, REDUCTIONS, choose_loss, choose_normalizer, refuse_route
 from isbe_np.heads.losses import values
 from isbe_np.heads.normalizers import Softmax
-from isbe_np.heads.refusals import buffer, read_scores, read_soft, refuse_bad_row, refuse_error, refuse_nonfinite, refuse_route
+from isbe_np.heads.reading import (
+    buffer,
+    dense_targets,
+    read_scores,
+    read_soft,
+    read_targets,
+    refuse_bad_row,
+    refuse_error,
+    refuse_nonfinite,
+)
 from isbe_np.heads.routes import ROUTES, SEND
-from isbe_np.heads.targets import dense_targets, read_targets
 from isbe_np.switch import read_kernels
 
 
@@ -187,7 +195,7 @@ class Head:
         """`error` for softmax by route "isbe" with fast kernels: labels stay labels."""
         t = apart(read_targets(targets, scores), e)
         scale = 1 / batch(scores) if self.reduction == "mean" else 1.0
-        fast.softmax_isbe_error(self.normalizer.shifted(scores), t, self.encoding, scale, e)
+        engine.softmax_isbe_error(self.normalizer.shifted(scores), t, self.encoding, scale, e)
         refuse_bad_row(self.normalizer, scores, e)
         self._last.scores = scores
         return e

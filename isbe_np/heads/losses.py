@@ -12,7 +12,7 @@ and there is no dilation.
 import numpy as np
 
 from isbe_np.checks import real_array
-from isbe_np.kernels import finite, softmax
+from isbe_np.kernels import softmax
 
 LOSSES = ("matching", "cross_entropy", "binary_cross_entropy", "squared")
 
@@ -39,11 +39,6 @@ def gradient(name: str, normalizer, soft: np.ndarray, targets: np.ndarray) -> np
         return soft - targets
     g = normalizer.matching_gradient(soft, targets)
     return real_array("Head.backward", g, soft.dtype, "a gradient from the normalizer")
-
-
-def all_finite(array: np.ndarray) -> bool:
-    """True when no number of the C-contiguous array is NaN or infinite: one pass, and no array of truths."""
-    return finite.all_finite(array.reshape(-1))
 
 
 def values(head, targets: np.ndarray) -> np.ndarray:

@@ -6,11 +6,11 @@ To bring your own, subclass `Normalizer`, or write any object with the methods t
 import numpy as np
 
 from isbe_np.checks import float_array, real_array
-from isbe_np.heads import fast
+from isbe_np.engine import softmax as engine
 from isbe_np.kernels import softmax as kernels
 
 # By the name of a head's kernels, the functions `softmax` and `fused_error`. All others exist once, as plain kernels.
-SOFTMAX = {"plain": kernels, "fast": fast}
+SOFTMAX = {"plain": kernels, "fast": engine}
 JACOBIAN_LIMIT = 4 * 2**30  # bytes
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from isbe_np.heads.losses import gradient
 from isbe_np.heads.normalizers import SOFTMAX, Softmax, check_jacobian_size
-from isbe_np.heads.refusals import read_jacobian, read_product
+from isbe_np.heads.reading import read_jacobian, read_product
 from isbe_np.kernels import softmax as kernels
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from isbe_np.plots.style import look
-from isbe_np.studies.agreement import TOLERANCE
+from isbe_np.studies.comparison import TOLERANCE
 from isbe_np.studies.reductions import Reductions, Run
 from isbe_np.studies.small import CHANCE
 

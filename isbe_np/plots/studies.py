@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from isbe_np.plots.style import HATCHES, STYLE, log_decades, look
-from isbe_np.studies.agreement import TOLERANCE, Agreement
-from isbe_np.studies.compare import Twin
+from isbe_np.studies.comparison import TOLERANCE, Agreement, Twin
 from isbe_np.studies.cost import HeadCosts, StepCosts
 from isbe_np.studies.measure import paired_ratio
 from isbe_np.studies.steps import CONTROL

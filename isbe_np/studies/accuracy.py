@@ -22,7 +22,7 @@ from isbe_np.executors import Opener
 from isbe_np.graph import Graph
 from isbe_np.heads import ROUTES, Head
 from isbe_np.networks import NETWORKS
-from isbe_np.studies.agreement import agreement
+from isbe_np.studies.compare import agreement
 from isbe_np.studies.sweep import sweep
 from isbe_np.tables import WIDEST, page, table
 from isbe_np.training import train

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 
@@ -18,13 +18,12 @@ from isbe_np.environment import describe
 from isbe_np.graph import Graph
 from isbe_np.heads import ROUTES, Head
 from isbe_np.networks import NETWORKS
-from isbe_np.studies.agreement import TOLERANCE, Agreement, agreement
-from isbe_np.studies.cost import HeadCosts, StepCosts, head_costs, step_costs
-from isbe_np.studies.kernels import KernelComparison, compare_kernels
+from isbe_np.studies.comparison import Agreement, Comparison, Twin
+from isbe_np.studies.cost import head_costs, step_costs
+from isbe_np.studies.kernels import compare_kernels
 from isbe_np.studies.measure import CompileClock, relative_difference
-from isbe_np.studies.steps import CONTROL
 from isbe_np.switch import read_kernels
-from isbe_np.training import SGD, History, train
+from isbe_np.training import SGD, train
 from isbe_np.training.progress import Stages
 
 STAGES = {"agreement": "do the routes agree", "head": "what does the head cost", "step": "what does a step cost",
@@ -35,46 +34,6 @@ AGREE = ("n0", "n1", "lenet5")
 SWITCHED = ("n0",)
 # (batch, classes, rounds) of the head's table: the explicit Jacobian of the last row takes 4 · 32 · 1000² bytes = 128 MB.
 HEADS = ((128, 10, 60), (128, 100, 30), (32, 1000, 18))
-
-
-@dataclass
-class Twin:
-    """A short training by one route, and how far its parameters end from those of the first route (max |a-b| / max |b|)."""
-
-    route: str
-    history: History
-    distance: float
-
-
-@dataclass
-class Comparison:
-    """All that `compare` measured. `seconds` holds what each part took; `compiling` of it went into the JIT compiler.
-
-    kernels: those that computed all parts but `switched`, which compares both sets.
-    """
-
-    environment: dict
-    data: str
-    seed: int
-    kernels: str
-    agreements: list[Agreement]
-    heads: list[HeadCosts]
-    steps: StepCosts
-    switched: KernelComparison
-    twins: list[Twin]
-    seconds: dict[str, float]
-    compiling: float
-
-    def as_dict(self) -> dict:
-        """The same as plain lists and numbers, for JSON."""
-        return asdict(self)
-
-    def conclusions(self) -> list[str]:
-        """What the numbers support, and what they do not, one sentence each."""
-        return [_agreement_words(self.agreements), *_head_words(self.heads), *_step_words(self.steps),
-                *self.switched.conclusions(), *_twin_words(self.twins),
-                "All of this is one machine, one data set and short runs: it says nothing about other "
-                "networks' speed, and the accuracy of a short training is not what a network can reach."]
 
 
 def compare(data: Dataset, net: str = "lenet5", routes: tuple[str, str] = ("isbe", "fused"), epochs: int = 2,
@@ -133,6 +92,29 @@ def agreements(x: np.ndarray, y: np.ndarray, seed: int, dtype: str, kernels: str
         Head("softmax", kernels=kernels), x.astype(dtype), y)]
 
 
+def agreement(name: str, net: Graph, head: Head, x: np.ndarray, y: np.ndarray,
+              routes: tuple[str, ...] = ROUTES) -> list[Agreement]:
+    """One `Agreement` for each pair of routes, for a batch x (N, *shape) with targets y; `head.route` is left as it was."""
+    if not net.parameters():
+        raise ValueError(f"agreement compares parameter gradients, and {net!r} has no parameters. Add a layer that has some.")
+    before = head.route
+    head.forward(net.forward(x))
+    errors, gradients = {}, {}
+    try:
+        for head.route in routes:
+            errors[head.route] = head.backward(y)
+            net.backward(errors[head.route])
+            gradients[head.route] = {parameter.name: parameter.grad.copy() for parameter in net.parameters()}
+    finally:
+        head.route = before
+    found = []
+    for a, b in combinations(routes, 2):
+        gaps = {key: relative_difference(gradients[a][key], gradients[b][key]) for key in gradients[a]}
+        worst = max(gaps, key=lambda key: (np.isnan(gaps[key]), gaps[key]))
+        found.append(Agreement(name, net.dtype.name, (a, b), relative_difference(errors[a], errors[b]), gaps[worst], worst))
+    return found
+
+
 def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch_size: int, seed: int,
                 progress: bool) -> list[Twin]:
     """Train one network by each route from the same seed on the same batches."""
@@ -148,46 +130,3 @@ def train_twins(make, routes: tuple[str, ...], data: Dataset, epochs: int, batch
         if history.stopped == "interrupted":
             break
     return twins
-
-
-def _agreement_words(agreements: list[Agreement]) -> str:
-    parts = []
-    for dtype, tolerance in TOLERANCE.items():
-        gaps = [gap for a in agreements if a.dtype == dtype for gap in (a.head, a.gradient)]
-        parts.append(f"{np.max(gaps):.1e} in {dtype} (tolerance {tolerance:.0e})")
-    nets = ", ".join(dict.fromkeys(a.network for a in agreements))
-    if all(a.within for a in agreements):
-        return f"The routes agree: no error and no parameter gradient of {nets} differs by more than {' and '.join(parts)}."
-    wrong = [f"{a.pair[0]} and {a.pair[1]} on {a.network} in {a.dtype} at {a.parameter}" for a in agreements if not a.within]
-    return f"The routes do NOT agree: they differ by up to {' and '.join(parts)}; beyond rounding: {'; '.join(wrong)}."
-
-
-def _head_words(heads: list[HeadCosts]) -> list[str]:
-    by_route = [{cost.route: cost for cost in head.costs} for head in heads]
-    growth = ", ".join(f"{costs['jacobian'].ratio.value:.3g} times at {head.classes} classes"
-                       for head, costs in zip(heads, by_route, strict=True))
-    return [f"The explicit Jacobian takes the head {growth} as long as ISBE. Nobody trains that way: it is the mathematics "
-            f"written out, not a rival.",
-            f"Against the fused route, which is what frameworks do, at {heads[0].classes} classes the head alone: "
-            f"{by_route[0]['fused'].ratio.verdict('fused', 'isbe')}.",
-            f"In one pass over the scores, `head.error`, at {heads[-1].classes} classes: "
-            f"{by_route[-1]['one pass'].ratio.verdict('one pass', 'isbe')}."]
-
-
-def _step_words(steps: StepCosts) -> list[str]:
-    costs = {cost.route: cost for cost in steps.costs}
-    return [f"In a whole training step of {steps.network} (batch {steps.batch}): "
-            f"{costs['fused'].ratio.verdict('fused', 'isbe')}. The paper reports up to 3 % saved.",
-            f"The control times isbe a second time, under another name: {costs[CONTROL].ratio.verdict(CONTROL, 'isbe')}."]
-
-
-def _twin_words(twins: list[Twin]) -> list[str]:
-    if len(twins) < 2 or any(twin.history.stopped or not twin.history.accuracy for twin in twins):
-        return ["The two trainings were not finished, so that nothing can be said of them."]
-    one, two = twins
-    apart = ("" if two.distance < 1e-5 else
-             " Each step agrees to rounding (above), but float32 rounding grows from step to step where ReLU and max pooling "
-             "switch, as it would between two orders of summation.")
-    return [f"Trained by {one.route} and by {two.route} from one seed, the network reaches {one.history.accuracy[-1]:.2%} and "
-            f"{two.history.accuracy[-1]:.2%}; after {two.history.steps} steps its parameters differ by {two.distance:.1e} "
-            f"of the largest.{apart}"]

@@ -21,7 +21,7 @@ from isbe_np.executors import Opener
 from isbe_np.heads import ROUTES
 from isbe_np.networks import NETWORKS
 from isbe_np.studies.accuracy import ANSWER, LOST, less, mean_sd, paired, standing, train_cell, training
-from isbe_np.studies.agreement import TOLERANCE
+from isbe_np.studies.comparison import TOLERANCE
 from isbe_np.studies.cost import step_costs
 from isbe_np.studies.measure import Ratio
 from isbe_np.studies.sweep import sweep

@@ -19,7 +19,7 @@ from isbe_np.datasets import Dataset
 from isbe_np.executors import Opener
 from isbe_np.graph import Graph
 from isbe_np.heads import NORMALIZERS, Head
-from isbe_np.studies.agreement import TOLERANCE
+from isbe_np.studies.comparison import TOLERANCE
 from isbe_np.studies.measure import relative_difference
 from isbe_np.studies.small import CHANCE, images, perceptron
 from isbe_np.studies.sweep import sweep

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isbe_np.heads import Head, Normalizer
-from isbe_np.heads.targets import one_hot
+from isbe_np.heads.reading import one_hot
 
 RATE = 0.2  # at which softmax learns
 

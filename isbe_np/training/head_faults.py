@@ -12,7 +12,7 @@ from copy import deepcopy
 import numpy as np
 
 from isbe_np.heads import Head, Normalizer
-from isbe_np.heads.targets import one_hot
+from isbe_np.heads.reading import one_hot
 from isbe_np.training.normalizer_faults import DROP, EQUAL, LINE, form, jumps, line, moderate, some, unbounded
 
 FAR = np.concatenate([[-1e5, -1e3], LINE, [1e3, 1e5]])

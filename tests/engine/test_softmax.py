@@ -22,7 +22,7 @@ def naive_softmax(x):
 def softmax(x):
     y = np.full_like(x, 7)
     with np.errstate(all="ignore"):
-        kernels.softmax(x, y)
+        kernels.softmax_blocks(x, y)
     return y
 
 
@@ -78,12 +78,12 @@ def test_softmax_and_the_fused_route_agree_with_the_plain_kernels(C, spread, kin
     t = {"labels": np.eye(C)[random.integers(0, C, 9)], "any": random.normal(size=(9, C)), "none": np.zeros((9, C))}[kind]
     t, y, ours = t.astype(dtype), np.empty_like(x), np.full_like(x, 7)
     plain.softmax(x, y)
-    for kernel in (kernels.softmax, kernels.softmax_block):
+    for kernel in (kernels.softmax_blocks, kernels.softmax_block):
         kernel(x, ours)
         np.testing.assert_allclose(ours, y, rtol=8 * eps, atol=np.finfo(dtype).tiny)
     loss, e, losses, wanted = np.full(9, 7.0), np.full_like(x, 7), np.empty(9), np.empty_like(x)
     plain.fused_error(x, y, t, losses, wanted)
-    for kernel in (kernels.fused_error, kernels.fused_block):
+    for kernel in (kernels.fused_blocks, kernels.fused_block):
         kernel(x, y, t, loss, e)
         np.testing.assert_allclose(e, wanted, rtol=0, atol=(8 + C) * eps)
         np.testing.assert_allclose(loss, losses, rtol=0, atol=(8 + C) * eps * max(1, np.abs(t).max() * np.abs(x).max()))
@@ -115,7 +115,7 @@ def test_one_pass_of_softmax_and_isbe_error(shape, dtype, monkeypatch):
     labels, scale = random.integers(0, C, N), 1 / 3
     y = np.float64(naive_softmax(x))
     hot = np.where(np.arange(C) == labels[:, None], 0.5, -1)
-    for dense, by_label in ((kernels.softmax_isbe_error, kernels.softmax_isbe_error_labels),
+    for dense, by_label in ((kernels.softmax_isbe_blocks, kernels.softmax_isbe_blocks_labels),
                             (kernels.softmax_isbe_block, kernels.softmax_isbe_block_labels)):
         e = np.full_like(x, 7)
         dense(x, t, scale, e)
@@ -133,7 +133,7 @@ def test_one_pass_of_extreme_scores(dtype):
     x = np.array([[0, -1000, -np.inf], [far, -far, 0], [-far, -far, -far], [1000, 0, 1000]], dtype)
     y = np.array([[1, 0, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0, 0.5]])
     e = np.full_like(x, 7)
-    kernels.softmax_isbe_error_labels(x, np.array([1, 0, 2, 1]), 0.0, 1.0, 1.0, e)
+    kernels.softmax_isbe_blocks_labels(x, np.array([1, 0, 2, 1]), 0.0, 1.0, 1.0, e)
     np.testing.assert_allclose(e, y - np.eye(3)[[1, 0, 2, 1]], rtol=0, atol=np.finfo(dtype).eps)
 
 
@@ -143,9 +143,9 @@ def test_one_pass_marks_rows_without_a_softmax(row, dtype):
     x = np.array([[1, 2, 3], [0, -np.inf, 1], row], dtype)
     e = np.full_like(x, 7)
     for label in range(3):
-        kernels.softmax_isbe_error_labels(x, np.full(3, label), 0.0, 1.0, 0.5, e)
+        kernels.softmax_isbe_blocks_labels(x, np.full(3, label), 0.0, 1.0, 0.5, e)
         assert np.isnan(e[2]).all() and not np.isnan(e[:2]).any() and first_nan_row(e) == 2
-    kernels.softmax_isbe_error(x, np.ones_like(x), 0.5, e)
+    kernels.softmax_isbe_blocks(x, np.ones_like(x), 0.5, e)
     assert np.isnan(e[2]).all() and first_nan_row(e) == 2
 
 
@@ -162,6 +162,6 @@ def test_a_row_is_the_same_in_every_batch(shape, dtype):
         assert np.array_equal(y[n], alone[0])
     t, loss, e, f = np.zeros_like(x), np.empty(shape[0]), np.full_like(x, 7), np.full_like(x, 8)
     t[:, 0] = 1
-    kernels.fused_error(x, y, t, loss, e)
+    kernels.fused_blocks(x, y, t, loss, e)
     kernels.fused_block(x, y, t, loss, f)
     assert np.array_equal(e, f)

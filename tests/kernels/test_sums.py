@@ -28,20 +28,20 @@ def run(kernel, *given, dtype=np.float32, shape=PARTS.shape):
     return out
 
 
-@pytest.mark.parametrize("kernel", [plain.softmax, kernels.softmax, kernels.softmax_block])
+@pytest.mark.parametrize("kernel", [plain.softmax, kernels.softmax_blocks, kernels.softmax_block])
 def test_soft_scores_are_divided_by_a_float64_sum(kernel):
     y = run(kernel, SCORES)
     np.testing.assert_allclose(y[0, :2], [1 / NORM, np.exp(np.float64(SCORES[0, 1])) / NORM], **close)
 
 
-@pytest.mark.parametrize("kernel", [kernels.softmax_isbe_error, kernels.softmax_isbe_block])
+@pytest.mark.parametrize("kernel", [kernels.softmax_isbe_blocks, kernels.softmax_isbe_block])
 @pytest.mark.parametrize("target", [0.0, 0.25])
 def test_the_one_pass_error_is_divided_by_a_float64_sum(kernel, target):
     e = run(kernel, SCORES, np.full_like(SCORES, target), 1.0)
     np.testing.assert_allclose(e[0, 0], 1 / NORM - target, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kernel", [kernels.softmax_isbe_error_labels, kernels.softmax_isbe_block_labels])
+@pytest.mark.parametrize("kernel", [kernels.softmax_isbe_blocks_labels, kernels.softmax_isbe_block_labels])
 def test_the_one_pass_error_of_labels_is_divided_by_a_float64_sum(kernel):
     e = run(kernel, SCORES, FIRST + 1, 0.0, 1.0, 1.0)
     np.testing.assert_allclose(e[0, 0], 1 / NORM, **close)
@@ -54,14 +54,14 @@ def test_log_softmax_and_cross_entropy_are_float64_throughout():
     np.testing.assert_allclose(loss, TOTAL * np.log(N + 1), rtol=1e-11)
 
 
-@pytest.mark.parametrize("kernel", [plain.fused_error, kernels.fused_error, kernels.fused_block])
+@pytest.mark.parametrize("kernel", [plain.fused_error, kernels.fused_blocks, kernels.fused_block])
 def test_the_fused_route_adds_up_targets_and_loss_in_float64(kernel):
     far = np.full_like(PARTS, -200)
     far[0, 0] = 0
     loss, e = np.full(1, 7.0), np.empty_like(PARTS)
-    kernel(far, run(kernels.softmax, far), PARTS, loss, e)
+    kernel(far, run(kernels.softmax_blocks, far), PARTS, loss, e)
     np.testing.assert_allclose(e[0, 0], TOTAL - 1, rtol=1e-6)  # y is (1, 0, 0, ...)
-    kernel(ONES, run(kernels.softmax, ONES), PARTS, loss, e)
+    kernel(ONES, run(kernels.softmax_blocks, ONES), PARTS, loss, e)
     np.testing.assert_allclose(loss, TOTAL * np.log(N + 1), rtol=1e-6)
 
 

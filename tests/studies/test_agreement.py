@@ -6,8 +6,8 @@ import tiny
 
 import isbe_np as isbe
 from isbe_np.heads import routes
-from isbe_np.studies.agreement import TOLERANCE, Agreement, agreement
-from isbe_np.studies.compare import _agreement_words, both_agreements
+from isbe_np.studies.compare import agreement, both_agreements
+from isbe_np.studies.comparison import TOLERANCE, Agreement, _agreement_words
 
 
 def study(dtype=np.float64, head=None, **options):

@@ -10,7 +10,8 @@ import tiny
 import isbe_np as isbe
 from isbe_np import report
 from isbe_np.heads import routes
-from isbe_np.studies.compare import Twin, compare, train_twins
+from isbe_np.studies.compare import compare, train_twins
+from isbe_np.studies.comparison import Twin
 from isbe_np.training import History
 
 

@@ -14,7 +14,7 @@ from isbe_np.training.diagnosis import Early
 
 ROOT = os.path.dirname(isbe.__file__)
 # Python files that a step may enter. Plain kernels go by a head's forward, backward and route, fast ones by one pass.
-MOST = 20 if numba.config.DISABLE_JIT else 18
+MOST = 18 if numba.config.DISABLE_JIT else 16
 BATCH = 2
 # A file calls those of its own level and of the levels below. Kernels, and what starts their threads, are at the bottom.
 LEVELS = {"training/": 0, "datasets/": 1, "heads/": 1, "graph.py": 1, "sharing.py": 2, "plan.py": 2, "layers/": 3,

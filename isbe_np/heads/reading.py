@@ -1,45 +1,60 @@
-"""What a head refuses, in words: losses and routes without a meaning, arrays of a wrong shape, numbers that are not finite."""
+"""What a head reads, and refuses in words: scores, targets, room for a result, and what a normalizer of yours returns.
+
+Targets are written as users write them: a class index for each example (N,), or one number for each score (N, C).
+"""
 
 import numpy as np
 
-from isbe_np.checks import float_array, is_room, real_array
-from isbe_np.heads.losses import all_finite, gradient
-from isbe_np.kernels.finite import first_nan_row
+from isbe_np import checks
+from isbe_np.heads.losses import gradient
+from isbe_np.kernels import finite
 
 
-def refuse_loss(normalizer, name: str, loss: str) -> None:
-    """ValueError where `loss` has no meaning for `normalizer`."""
-    if loss in ("cross_entropy", "binary_cross_entropy") and not getattr(normalizer, "positive", True):
-        raise ValueError(f"Head: loss {loss!r} takes the logarithm of the soft scores, and those of {name!r} can be 0 "
-                         "or negative. Use loss 'matching' or 'squared'.")
-    if loss == "matching" and not hasattr(normalizer, "potential"):
-        raise ValueError(f"Head: the matching loss needs a potential, and {name!r} has no method potential(scores). "
-                         "Add it, or use loss 'cross_entropy' or 'squared'.")
-
-
-def refuse_route(normalizer, name: str, loss: str, route: str) -> None:
-    """ValueError where `route` cannot be taken with this normalizer and loss."""
-    if route == "fused" and loss != getattr(normalizer, "matching", "matching"):
-        raise ValueError(f"Head: route 'fused' exists for the matching loss alone, and {loss!r} is not that of "
-                         f"{name!r}. Use route 'factored' (or 'jacobian').")
-    if route == "fused" or route == "isbe":
-        return
-    if loss == "matching" and not hasattr(normalizer, "matching_gradient"):
-        raise ValueError(f"Head: route {route!r} differentiates a loss of the soft scores, but the matching loss of "
-                         f"{name!r} is not known as one: where scores move and soft scores do not (a flat zone), the "
-                         "chain rule gives 0, a dead unit. Use route 'fused' or 'isbe', or loss 'squared'.")
-    method = "jacobian" if route == "jacobian" else "product"
-    if not hasattr(normalizer, method):
-        raise ValueError(f"Head: route {route!r} needs a method {method}, which {name!r} lacks. Add it, or use route "
-                         f"{'factored' if route == 'jacobian' else 'jacobian'!r} or 'isbe'.")
+def all_finite(array: np.ndarray) -> bool:
+    """True when no number of the C-contiguous array is NaN or infinite: one pass, and no array of truths."""
+    return finite.all_finite(array.reshape(-1))
 
 
 def read_scores(given) -> np.ndarray:
     """The scores as an array (N, C) of float32 or float64."""
-    scores = float_array("Head.forward", given)
+    scores = checks.float_array("Head.forward", given)
     if scores.ndim != 2 or scores.shape[1] == 0:
         raise ValueError(f"Head.forward expects scores of shape (N, C) with C >= 1; got {scores.shape}.")
     return scores
+
+
+def read_targets(given, scores: np.ndarray) -> np.ndarray:
+    """Class indices (N,) as int64, or dense targets (N, C) of the dtype of the scores (N, C).
+
+    Raises ValueError for another shape, masked entries, a label of no class, or a number that is not finite; TypeError for
+    what holds no numbers.
+    """
+    N, C = scores.shape
+    targets = checks.numbers("Head(targets)", given, "whole-number labels (N,) or numbers (N, C)", names=True)
+    if targets.shape == (N,):
+        return checks.class_indices("Head(targets)", targets, C)
+    if targets.shape != (N, C):
+        raise ValueError(f"Head(targets) expects ({N},) labels or ({N}, {C}) numbers for scores of shape ({N}, {C}); got shape "
+                         f"{targets.shape}.{checks.one_too_many(targets.shape, (N,), C)}")
+    dense = checks.real_array("Head(targets)", targets, scores.dtype)
+    if not all_finite(dense):
+        n, c = np.argwhere(~np.isfinite(dense))[0]
+        raise ValueError(f"Head(targets) expects numbers that are finite in {scores.dtype}; row {n}, class {c} is "
+                         f"{targets[n, c]}.")
+    return dense
+
+
+def dense_targets(given, scores: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Targets (N, C) of the dtype of the scores (N, C), as `read_targets` reads them; labels are encoded by `one_hot`."""
+    targets = read_targets(given, scores)
+    return one_hot(targets, scores, low, high) if targets.ndim == 1 else targets
+
+
+def one_hot(labels: np.ndarray, scores: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Dense targets (N, C): `high` for the labelled class, `low` for the others, in the dtype of the scores (N, C)."""
+    targets = np.full(scores.shape, low, scores.dtype)
+    targets[np.arange(len(labels)), labels] = high
+    return targets
 
 
 def buffer(who: str, out: np.ndarray | None, *used: np.ndarray) -> np.ndarray:
@@ -47,7 +62,7 @@ def buffer(who: str, out: np.ndarray | None, *used: np.ndarray) -> np.ndarray:
     like = used[0]
     if out is None:
         return np.empty_like(like)
-    if not is_room(out, like.shape, like.dtype):
+    if not checks.is_room(out, like.shape, like.dtype):
         raise ValueError(f"{who}: out must be an array of shape {like.shape} and {like.dtype}.")
     if not (out.flags.c_contiguous and out.flags.writeable) or any(np.may_share_memory(out, a) for a in used):
         raise ValueError(f"{who}: out must be C-contiguous, writeable and apart from the arrays the head still needs.")
@@ -56,7 +71,7 @@ def buffer(who: str, out: np.ndarray | None, *used: np.ndarray) -> np.ndarray:
 
 def read_soft(given, scores: np.ndarray) -> np.ndarray:
     """The soft scores that a normalizer of yours returned, of the shape and dtype of the scores (N, C), and finite."""
-    soft = real_array("Head.forward", given, scores.dtype, "soft scores from the normalizer")
+    soft = checks.real_array("Head.forward", given, scores.dtype, "soft scores from the normalizer")
     if soft.shape != scores.shape:
         raise ValueError(f"Head.forward: the normalizer must return shape {scores.shape}; got {soft.shape}.")
     refuse_nonfinite(FloatingPointError, "the normalizer must return finite soft scores", soft)
@@ -65,7 +80,7 @@ def read_soft(given, scores: np.ndarray) -> np.ndarray:
 
 def read_jacobian(given, soft: np.ndarray) -> np.ndarray:
     """The Jacobians (N, C, C) that a normalizer returned for the soft scores (N, C)."""
-    J = real_array("Head.backward", given, soft.dtype, "a Jacobian from the normalizer")
+    J = checks.real_array("Head.backward", given, soft.dtype, "a Jacobian from the normalizer")
     if J.shape != (*soft.shape, soft.shape[1]):
         raise ValueError(f"Head: the normalizer's jacobian must return shape {(*soft.shape, soft.shape[1])}; got {J.shape}.")
     return J
@@ -73,7 +88,7 @@ def read_jacobian(given, soft: np.ndarray) -> np.ndarray:
 
 def read_product(given, soft: np.ndarray) -> np.ndarray:
     """The product Jᵀ g (N, C) that a normalizer returned."""
-    return real_array("Head.backward", given, soft.dtype, "a product from the normalizer")
+    return checks.real_array("Head.backward", given, soft.dtype, "a product from the normalizer")
 
 
 def refuse_nonfinite(kind: type[Exception], what: str, array: np.ndarray) -> None:
@@ -85,7 +100,7 @@ def refuse_nonfinite(kind: type[Exception], what: str, array: np.ndarray) -> Non
 
 def refuse_bad_row(softmax, scores: np.ndarray, computed: np.ndarray) -> None:
     """ValueError for the first row of scores that has no softmax: softmax and y − t (N, C) are NaN there."""
-    if (n := first_nan_row(computed)) >= 0:
+    if (n := finite.first_nan_row(computed)) >= 0:
         x = softmax.shifted(scores)[n]
         bad = np.flatnonzero(np.isnan(x) | (x == np.inf))
         what = f"class {bad[0]} is {x[bad[0]]}" if bad.size else "every class is -inf"
