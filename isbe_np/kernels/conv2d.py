@@ -41,27 +41,33 @@ def conv2d(x, w, b, y, stride, padding):
                 pixel(x, w[o], b[o], y[o, i, j], i * stride[0] - padding[0], j * stride[1] - padding[1])
 
 
+@jit
+def pixel_backward_input(dy, w, dx, top, left):
+    """dx += w dy wherever `pixel` did y += w x, in one channel. Shapes: dy (N,), w (KH, KW), dx (H, W, N)."""
+    (H, W, N), (KH, KW) = dx.shape, w.shape
+    for k in range(KH):
+        for l in range(KW):
+            h, v = top + k, left + l
+            if 0 <= h < H and 0 <= v < W:
+                weight, dx_hv = w[k, l], dx[h, v]
+                for n in range(N):
+                    dx_hv[n] += weight * dy[n]
+
+
 @jit(parallel=True)
 def conv2d_backward_input(dy, w, dx, stride, padding):
-    """dx += w dy wherever forward did y += w x. Shapes: dy (O, OH, OW, N), w (O, C, KH, KW), dx (C, H, W, N)."""
-    (C, H, W, N), (O, OH, OW, _), (KH, KW) = dx.shape, dy.shape, w.shape[2:]
-    for c in prange(C):
+    """dx = Σ w dy over the outputs that a pixel went into. Shapes: dy (O, OH, OW, N), w (O, C, KH, KW), dx (C, H, W, N)."""
+    O, OH, OW, _ = dy.shape
+    for c in prange(dx.shape[0]):
         dx[c] = 0
         for o in range(O):
             for i in range(OH):
                 for j in range(OW):
-                    dy_ij = dy[o, i, j]
-                    for k in range(KH):
-                        for l in range(KW):
-                            h, v = i * stride[0] + k - padding[0], j * stride[1] + l - padding[1]
-                            if 0 <= h < H and 0 <= v < W:
-                                weight, dx_hv = w[o, c, k, l], dx[c, h, v]
-                                for n in range(N):
-                                    dx_hv[n] += weight * dy_ij[n]
+                    pixel_backward_input(dy[o, i, j], w[o, c], dx[c], i * stride[0] - padding[0], j * stride[1] - padding[1])
 
 
 @jit
-def pixel_backward(dy, x, dw, top, left):
+def pixel_backward_parameters(dy, x, dw, top, left):
     """dw += dy x wherever `pixel` did y += w x. Shapes: dy (N,), x (C, H, W, N), dw (C, KH, KW)."""
     (C, H, W, N), (_, KH, KW) = x.shape, dw.shape
     for c in range(C):
@@ -83,6 +89,6 @@ def conv2d_backward_parameters(dy, x, dw, db, stride, padding):
         dw[o], db[o] = 0, 0
         for i in range(OH):
             for j in range(OW):
-                pixel_backward(dy[o, i, j], x, dw[o], i * stride[0] - padding[0], j * stride[1] - padding[1])
+                pixel_backward_parameters(dy[o, i, j], x, dw[o], i * stride[0] - padding[0], j * stride[1] - padding[1])
                 for n in range(N):
                     db[o] += dy[o, i, j, n]

@@ -5,7 +5,8 @@
 
 N images, C channels of H x W pixels in, OH x OW out. The window of (i, j) has `size` rows and columns, and begins at pixel
 (i stride − padding, j stride − padding), each of the three a pair. Pixels outside the image take no part: P counts the others.
-The batch is the last axis, so that the inner loop runs over neighbors in memory. Each task owns one channel.
+The first of equals is the largest, and NaN is larger than every number. The batch is the last axis, so that the inner loop
+runs over neighbors in memory. Each task owns one channel.
 """
 
 import numpy as np
@@ -14,33 +15,34 @@ from isbe_np.compiler.jit import jit, prange
 
 
 @jit
-def window(i, axis, size, stride, padding, length):
-    """First and last + 1 pixel inside an image of `length` pixels that output i sees along an axis, 0 rows or 1 columns."""
-    first = i * stride[axis] - padding[axis]
-    return max(0, first), min(length, first + size[axis])
+def window(place, size, stride, padding, image):
+    """(top, bottom, left, right) of what output (i, j) sees of an image (H, W); bottom and right lie outside already."""
+    top, left = place[0] * stride[0] - padding[0], place[1] * stride[1] - padding[1]
+    return max(0, top), min(image[0], top + size[0]), max(0, left), min(image[1], left + size[1])
+
+
+@jit
+def largest_pixel(x, seen, y, argmax):
+    """y = max x over the window `seen` of a channel, argmax = h W + v of that pixel. Shapes: x (H, W, N), y and argmax (N,)."""
+    (_, W, N), (top, bottom, left, right) = x.shape, seen
+    for n in range(N):
+        y[n], argmax[n] = x[top, left, n], top * W + left
+    for h in range(top, bottom):
+        for v in range(left, right):
+            x_hv = x[h, v]
+            for n in range(N):
+                larger = x_hv[n] > y[n] or (x_hv[n] != x_hv[n] and y[n] == y[n])
+                y[n], argmax[n] = (x_hv[n], h * W + v) if larger else (y[n], argmax[n])
 
 
 @jit(parallel=True)
 def max_pool2d(x, size, stride, padding, y, argmax):
-    """y = max x, argmax = h W + v of the largest pixel. Shapes: x (C, H, W, N), y and argmax (C, OH, OW, N).
-
-    The first of equals is the largest, and NaN is larger than every number.
-    """
-    (C, H, W, N), (_, OH, OW, _) = x.shape, y.shape
+    """y = max x over each window, with argmax, by `largest_pixel`. Shapes: x (C, H, W, N), y and argmax (C, OH, OW, N)."""
+    (C, H, W, _), (_, OH, OW, _) = x.shape, y.shape
     for c in prange(C):
         for i in range(OH):
             for j in range(OW):
-                top, bottom = window(i, 0, size, stride, padding, H)
-                left, right = window(j, 1, size, stride, padding, W)
-                best, place = y[c, i, j], argmax[c, i, j]
-                for n in range(N):
-                    best[n], place[n] = x[c, top, left, n], top * W + left
-                for h in range(top, bottom):
-                    for v in range(left, right):
-                        x_hv = x[c, h, v]
-                        for n in range(N):
-                            larger = x_hv[n] > best[n] or (x_hv[n] != x_hv[n] and best[n] == best[n])
-                            best[n], place[n] = (x_hv[n], h * W + v) if larger else (best[n], place[n])
+                largest_pixel(x[c], window((i, j), size, stride, padding, (H, W)), y[c, i, j], argmax[c, i, j])
 
 
 @jit(parallel=True)
@@ -63,8 +65,7 @@ def average_pool2d(x, size, stride, padding, y):
     for c in prange(C):
         for i in range(OH):
             for j in range(OW):
-                top, bottom = window(i, 0, size, stride, padding, H)
-                left, right = window(j, 1, size, stride, padding, W)
+                top, bottom, left, right = window((i, j), size, stride, padding, (H, W))
                 share, mean = y.dtype.type(1 / ((bottom - top) * (right - left))), y[c, i, j]
                 mean[:] = 0
                 for h in range(top, bottom):
@@ -82,8 +83,7 @@ def average_pool2d_backward(dy, size, stride, padding, dx):
         dx[c] = 0
         for i in range(OH):
             for j in range(OW):
-                top, bottom = window(i, 0, size, stride, padding, H)
-                left, right = window(j, 1, size, stride, padding, W)
+                top, bottom, left, right = window((i, j), size, stride, padding, (H, W))
                 share, dy_ij = dx.dtype.type(1 / ((bottom - top) * (right - left))), dy[c, i, j]
                 for h in range(top, bottom):
                     for v in range(left, right):

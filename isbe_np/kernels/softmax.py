@@ -7,7 +7,7 @@ Each of N examples has a row of C scores (logits) x, probabilities (soft scores)
     E = −Σ_i t_i log y_i                       cross-entropy
     g_i = ∂E/∂y_i = −t_i / y_i                 its gradient by y
 
-The error e is the gradient of E by the scores x. By the chain rule it is Jᵀ g. Four routes lead to it:
+The error e is the gradient of E by the scores x, by the chain rule Jᵀ g. Four routes lead to it:
 
     jacobian   e_j = Σ_i J_ij g_i              with C² numbers J for each example
     factored   e_j = y_j (g_j − Σ_i y_i g_i)   the same product without J
@@ -26,13 +26,14 @@ from isbe_np.compiler.jit import jit, prange
 @jit(parallel=True)
 def softmax(x, y):
     """y = softmax(x). Shapes: x, y (N, C). A row that holds NaN or +inf, or only −inf, becomes NaN."""
-    N, C = x.shape
-    for n in prange(N):
-        m, total = x[n].max(), np.float64(0)
-        for j in range(C):
+    for n in prange(x.shape[0]):
+        m, total = x[n, 0], np.float64(0)
+        for j in range(x.shape[1]):
+            m = max(m, x[n, j])
+        for j in range(x.shape[1]):
             y[n, j] = np.exp(x[n, j] - m)  # at most 1; the factor exp(−m) cancels in the quotient
             total += y[n, j]
-        for j in range(C):
+        for j in range(x.shape[1]):
             y[n, j] /= total
 
 
@@ -49,12 +50,11 @@ def softmax_jacobian(y, J):
 @jit(exact=True)  # rounded as written: (x − m) − log Σ, not x − (m + log Σ), in which a large m would swallow the logarithm
 def log_softmax(x, z):
     """z = log y = (x − m) − log Σ_k exp(x_k − m), finite where y itself becomes 0. Shapes: x (N, C), z (N, C) in float64."""
-    N, C = x.shape
-    for n in range(N):
+    for n in range(x.shape[0]):
         m, total = np.float64(x[n].max()), np.float64(0)
-        for j in range(C):
+        for j in range(x.shape[1]):
             total += np.exp(x[n, j] - m)
-        for j in range(C):
+        for j in range(x.shape[1]):
             z[n, j] = (x[n, j] - m) - np.log(total)
 
 
@@ -88,26 +88,24 @@ def jacobian_error(J, g, e):
 @jit
 def factored_error(y, g, e):
     """Route 2: e = y (g − ⟨y, g⟩). Shapes: y, g, e (N, C)."""
-    N, C = y.shape
-    for n in range(N):
+    for n in range(y.shape[0]):
         total = np.float64(0)
-        for j in range(C):
+        for j in range(y.shape[1]):
             total += y[n, j] * g[n, j]
-        for j in range(C):
+        for j in range(y.shape[1]):
             e[n, j] = y[n, j] * (g[n, j] - y.dtype.type(total))
 
 
 @jit(parallel=True, exact=True)
 def fused_error(x, y, t, loss, e):
     """Route 3: loss by log y, and e = τ exp(log y) − t, a second exponential. Shapes: x, y, t, e (N, C), loss (N,)."""
-    N, C = x.shape
-    for n in prange(N):
+    for n in prange(x.shape[0]):
         m, log_sum, tau, loss[n] = x[n].max(), -np.log(y[n].max()), np.float64(0), 0  # y is 1/Σ where x is m
-        for j in range(C):
+        for j in range(x.shape[1]):
             log_y = (x[n, j] - m) - log_sum
             tau += t[n, j]
             loss[n] -= t[n, j] * log_y if t[n, j] != 0 else 0
-        for j in range(C):
+        for j in range(x.shape[1]):
             e[n, j] = tau * np.exp((x[n, j] - m) - log_sum) - t[n, j]
 
 
