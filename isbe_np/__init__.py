@@ -11,13 +11,26 @@
 from isbe_np import search_path  # noqa: F401  before anything is imported that the working folder could replace
 
 # isort: split
+import importlib
 import logging
+import warnings
 
 from isbe_np import datasets, networks
 from isbe_np.compiler.jit import set_threads
 from isbe_np.gradient_check import GradientError, check_gradients
 from isbe_np.graph import Graph, Sequential
-from isbe_np.heads import LOSSES, NORMALIZERS, REDUCTIONS, ROUTES, Head, Normalizer, softmax_jacobian
+from isbe_np.heads import (
+    LOSSES,
+    NORMALIZERS,
+    REDUCTIONS,
+    ROUTES,
+    Head,
+    Normalizer,
+    cross_entropy,
+    isbe_error,
+    softmax,
+    softmax_jacobian,
+)
 from isbe_np.layers import (
     GELU,
     Add,
@@ -49,10 +62,10 @@ from isbe_np.training import (
     SGD,
     Adam,
     AdamW,
-    Affine,
     Checkpoint,
-    FlipShift,
     History,
+    RandomAffine,
+    RandomFlipCrop,
     TrainingInterrupted,
     accuracy,
     load_checkpoint,
@@ -65,13 +78,25 @@ from isbe_np.training import (
 )
 
 __all__ = [
-    "GELU", "KERNELS", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "Affine",
-    "AveragePool2D", "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "FlipShift",
-    "GlobalAveragePool", "GradientError", "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm",
-    "LeakyReLU", "MaxPool2D", "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "ReLU",
-    "Sequential", "Sigmoid", "Tanh", "TrainingInterrupted", "accuracy", "check_gradients", "datasets", "load_checkpoint",
-    "load_network", "load_safetensors", "networks", "predict", "save_checkpoint", "save_safetensors", "set_threads",
-    "softmax_jacobian", "train",
+    "GELU", "KERNELS", "LOSSES", "NORMALIZERS", "REDUCTIONS", "ROUTES", "SGD", "Adam", "AdamW", "Add", "AveragePool2D",
+    "BatchNorm", "Checkpoint", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "GlobalAveragePool", "GradientError",
+    "Graph", "HardSigmoid", "HardTanh", "Head", "History", "Input", "Layer", "LayerNorm", "LeakyReLU", "MaxPool2D",
+    "MeanTokens", "MultiHeadSelfAttention", "Normalizer", "Patches", "PositionEmbedding", "RandomAffine", "RandomFlipCrop",
+    "ReLU", "Sequential", "Sigmoid", "Tanh", "TrainingInterrupted", "accuracy", "check_gradients", "cross_entropy",
+    "datasets", "isbe_error", "load_checkpoint", "load_network", "load_safetensors", "networks", "predict",
+    "save_checkpoint", "save_safetensors", "set_threads", "softmax", "softmax_jacobian", "train",
 ]
 
 logging.getLogger("isbe_np").addHandler(logging.NullHandler())  # quiet, unless a program asks to hear
+
+
+def __getattr__(name: str):
+    """`plots`, imported when it is first used, as matplotlib takes its time; and names of the last release, which warn."""
+    from isbe_np.training.augmentation import RENAMED
+    if name == "plots":
+        return importlib.import_module("isbe_np.plots")
+    if name in RENAMED:
+        warnings.warn(f"isbe_np.{name} is called isbe_np.{RENAMED[name]} now. The old name will go with the next release.",
+                      DeprecationWarning, stacklevel=2)
+        return globals()[RENAMED[name]]
+    raise AttributeError(f"module 'isbe_np' has no attribute {name!r}")

@@ -150,6 +150,16 @@ class Graph:
             np.copyto(out, scores)
             return out
 
+    def __call__(self, batch, training: bool = False) -> np.ndarray:
+        """`forward`: scores (N, *output shape) of a batch (N, *input shape).
+
+        >>> import isbe_np as isbe
+        >>> net = isbe.Sequential((4,), isbe.Dense(3))
+        >>> net(np.ones((2, 4), np.float32)).shape
+        (2, 3)
+        """
+        return self.forward(batch, training)
+
     def backward(self, error, input_gradient: bool = False) -> np.ndarray | None:
         """Fill every parameter's `grad` with the gradient for the last forward pass, given that of its scores.
 
@@ -179,6 +189,9 @@ class Graph:
         return self.sharing
 
     def _check_batch(self, batch) -> np.ndarray:
+        if isinstance(batch, Node):
+            raise TypeError(f"Graph expects a batch of numbers; got {batch!r}. To put layers before or behind a network, apply "
+                            f"the layers themselves to nodes.")
         batch = float_array("Graph.forward(batch)", batch, self.dtype)
         shape = self.nodes[0].shape
         if batch.shape[1:] != shape or batch.ndim != len(shape) + 1:

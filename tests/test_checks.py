@@ -254,7 +254,7 @@ def test_batches_pairs_by_position_whatever_the_index():
 @pytest.mark.parametrize("write", [
     lambda out: net(4).forward(X, out=out), lambda out: isbe.Head().forward(X, out=out),
     lambda out: isbe.Head().error(X, [0] * 6, out=out),
-    lambda out: isbe.FlipShift(1)(X.reshape(6, 1, 2, 2), range(6), 0, out.reshape(6, 1, 2, 2))])
+    lambda out: isbe.RandomFlipCrop(1)(X.reshape(6, 1, 2, 2), range(6), 0, out.reshape(6, 1, 2, 2))])
 def test_no_result_is_written_under_a_mask(write):
     with pytest.raises(ValueError, match=r"out"):
         write(masked(np.zeros_like(X)))
@@ -273,5 +273,5 @@ def test_an_object_that_will_not_be_read_is_named_with_its_reason():
 
 
 def test_augmentation_takes_no_masked_indices():
-    with pytest.raises(ValueError, match=r"FlipShift\(indices\) expects numbers; 1 of 3 entries are masked"):
-        isbe.FlipShift(1)(tiny.dataset().x_train, masked([0, 1, 2]), 0)
+    with pytest.raises(ValueError, match=r"RandomFlipCrop\(indices\) expects numbers; 1 of 3 entries are masked"):
+        isbe.RandomFlipCrop(1)(tiny.dataset().x_train, masked([0, 1, 2]), 0)

@@ -546,3 +546,10 @@ def test_a_shared_layer_is_counted_once():
     assert table.endswith("20 parameters, float32") and nets[1].summary().endswith("40 parameters, float32")
     one, two = (net.memory(1).parameters for net in nets)
     assert two == 2 * one
+
+
+def test_a_network_is_called_with_a_batch():
+    net, x = isbe.Sequential((3,), isbe.Dense(4), isbe.Dropout(0.5), isbe.Dense(2)), np.ones((2, 3), np.float32)
+    assert np.array_equal(net(x), net.forward(x)) and not np.array_equal(net(x, training=True), net(x))
+    with pytest.raises(TypeError, match="Graph expects a batch of numbers; got <node of shape"):
+        net(isbe.Input(3))

@@ -24,8 +24,8 @@ def batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, epoch: int
     no array of numbers, masked entries, targets y that are not finite, lengths that differ, no examples, or numbers out of
     range.
 
-    augment : such as `isbe_np.Affine(rotation=10)`, called as augment(x, indices, epoch, out, seed): changes the copies, which
-        then share one memory: the next pair overwrites the one before.
+    augment : such as `isbe_np.RandomAffine(rotation=10)`, called as augment(x, indices, epoch, out, seed): changes the copies,
+        which then share one memory: the next pair overwrites the one before.
     first : leave out so many pairs, which are not made either; the rest are the same as without.
     drop_last : leave out the last pair where it holds fewer than `batch_size`; none is left of fewer examples than that.
     """

@@ -19,7 +19,8 @@ def read_scores(given) -> np.ndarray:
     """The scores as an array (N, C) of float32 or float64."""
     scores = checks.float_array("Head.forward", given)
     if scores.ndim != 2 or scores.shape[1] == 0:
-        raise ValueError(f"Head.forward expects scores of shape (N, C) with C >= 1; got {scores.shape}.")
+        mend = " For a single example, pass scores[None]." if scores.ndim == 1 else ""
+        raise ValueError(f"Head.forward expects scores of shape (N, C) with C >= 1; got {scores.shape}.{mend}")
     return scores
 
 

@@ -1,6 +1,6 @@
 """Training: optimizers, schedules, the loop, and what it reports."""
 
-from isbe_np.training.augmentation import Affine, FlipShift
+from isbe_np.training.augmentation import RandomAffine, RandomFlipCrop
 from isbe_np.training.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
 from isbe_np.training.exchange import load_safetensors, save_safetensors
 from isbe_np.training.history import History
@@ -11,7 +11,22 @@ from isbe_np.training.stopping import TrainingInterrupted
 from isbe_np.training.train import train
 
 __all__ = [
-    "SCHEDULES", "SGD", "Adam", "AdamW", "Affine", "Checkpoint", "FlipShift", "History", "Optimizer", "TrainingInterrupted",
-    "accuracy", "load_checkpoint", "load_network", "load_safetensors", "predict", "save_checkpoint", "save_safetensors",
+    "SCHEDULES",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Checkpoint",
+    "History",
+    "Optimizer",
+    "RandomAffine",
+    "RandomFlipCrop",
+    "TrainingInterrupted",
+    "accuracy",
+    "load_checkpoint",
+    "load_network",
+    "load_safetensors",
+    "predict",
+    "save_checkpoint",
+    "save_safetensors",
     "train",
 ]

@@ -1,8 +1,8 @@
 """Augmentation: each epoch a network sees its images changed a little, at random.
 
-`train(..., augment=Affine(rotation=10, shift=2))` uses such an object, or any function of the same arguments. It has no state:
-an image's change is decided by the training's seed, the epoch and the image's index alone, whatever the size of the batches,
-the order of the images or the number of threads, so that a training may be taken up again at any batch.
+`train(..., augment=RandomAffine(rotation=10, shift=2))` uses such an object, or any function of the same arguments. It has no
+state. The training's seed, the epoch and the image's index alone decide how an image changes, whatever the size of the batches,
+the order of the images or the number of threads. So a training may be taken up again at any batch.
 """
 
 from __future__ import annotations
@@ -63,8 +63,12 @@ class Augmentation:
         """ValueError where images of this shape are too small."""
 
 
+# By their names in the last release, which warn.
+RENAMED = {"Affine": "RandomAffine", "FlipShift": "RandomFlipCrop"}
+
+
 @dataclass(frozen=True)
-class Affine(Augmentation):
+class RandomAffine(Augmentation):
     """Turns, scales, leans and shifts each image; what was outside is 0, and pixels in between are bilinear.
 
     rotation, shear : at most so many degrees to either side. scale : at most this share larger or smaller. shift : at most so
@@ -86,14 +90,14 @@ class Affine(Augmentation):
                     0 <= given < limit or given == limit == 180):
                 unit = {"scale": ", a share", "shift": ", pixels"}.get(name, ", degrees")
                 to = "180" if limit == 180 else f"below {limit}"
-                raise ValueError(f"Affine({name}) expects a number from 0 to {to}{unit}; got {given!r}.")
+                raise ValueError(f"RandomAffine({name}) expects a number from 0 to {to}{unit}; got {given!r}.")
 
     def bounds(self) -> tuple[float, ...]:
         return math.radians(self.rotation), float(self.scale), math.radians(self.shear), float(self.shift)
 
 
 @dataclass(frozen=True)
-class FlipShift(Augmentation):
+class RandomFlipCrop(Augmentation):
     """Shifts each image by whole pixels, reflecting it at its edges, and mirrors some left to right.
 
     shift : at most so many pixels along either axis, evenly drawn; images must be larger. flip : the probability of mirroring.
@@ -105,14 +109,14 @@ class FlipShift(Augmentation):
     kernel = kernels.flip_shift
 
     def __post_init__(self):
-        whole("FlipShift(shift)", self.shift, least=0)
+        whole("RandomFlipCrop(shift)", self.shift, least=0)
         if isinstance(self.flip, bool) or not isinstance(self.flip, (int, float, np.number)) or not 0 <= self.flip <= 1:
-            raise ValueError(f"FlipShift(flip) expects a probability from 0 to 1; got {self.flip!r}.")
+            raise ValueError(f"RandomFlipCrop(flip) expects a probability from 0 to 1; got {self.flip!r}.")
 
     def bounds(self) -> tuple[int, float]:
         return int(self.shift), float(self.flip)
 
     def check(self, shape: tuple[int, ...]) -> None:
         if self.shift >= min(shape[2:]):
-            raise ValueError(f"FlipShift(shift={self.shift}) expects images of more than {self.shift} pixels a side, so that "
-                             f"there is something to reflect; got {shape[2]} x {shape[3]}. Use a smaller shift.")
+            raise ValueError(f"RandomFlipCrop(shift={self.shift}) expects images of more than {self.shift} pixels a side, so "
+                             f"that there is something to reflect; got {shape[2]} x {shape[3]}. Use a smaller shift.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from isbe_np.files import Misfit
 from isbe_np.training import description
+from isbe_np.training.augmentation import RENAMED
 from isbe_np.training.optimizers import SGD, Optimizer
 from isbe_np.training.schedules import SCHEDULES
 
@@ -27,6 +28,9 @@ def refuse_another(file: Path, facts: dict[str, Any], run, settings: dict[str, A
     if gap:
         raise Misfit(f"{who}; that network has {gap}. Pass a network built like that one, {ELSE}")
     then = {"drop_last": False} | facts["training"]["settings"] | {DATA: facts["training"]["data"]}  # older ones dropped none
+    for old, new in RENAMED.items():  # as the last release wrote it
+        if (then.get("augment") or "").startswith(f"{old}("):
+            then["augment"] = then["augment"].replace(old, new, 1)
     parts = [_setting(name, then.get(name), here) for name, here in settings.items()
              if here != then.get(name) and name not in (DATA, "batches")]
     parts += _head(facts["head"], description.head(run.head)) + _optimizer(facts["optimizer"], run.optimizer)

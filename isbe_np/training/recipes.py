@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from isbe_np.training.augmentation import Affine, Augmentation, FlipShift
+from isbe_np.training.augmentation import Augmentation, RandomAffine, RandomFlipCrop
 from isbe_np.training.optimizers import SGD, AdamW, Optimizer
 
 
@@ -38,4 +38,4 @@ RECIPES = {
 
 def augmentation(data: str) -> Augmentation:
     """What changes the images of a data set and leaves their classes: photographs are mirrored, what is written is not."""
-    return FlipShift(4) if data == "cifar10" else Affine(rotation=10, scale=0.1, shear=5, shift=2)
+    return RandomFlipCrop(4) if data == "cifar10" else RandomAffine(rotation=10, scale=0.1, shear=5, shift=2)

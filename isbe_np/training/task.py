@@ -56,7 +56,7 @@ class Task:
         self.optimizer = default_optimizer() if self.optimizer is None else self.optimizer
         refuse_others("train", net=self.net, head=self.head, optimizer=self.optimizer)
         if self.augment is not None and not callable(self.augment):
-            raise TypeError(f"train(augment) expects an object such as isbe_np.Affine(rotation=10) or a function; "
+            raise TypeError(f"train(augment) expects an object such as isbe_np.RandomAffine(rotation=10) or a function; "
                             f"got {self.augment!r}.")
         nearest("train(on_interrupt)", self.on_interrupt, ("raise", "return"))
         if self.resume and self.checkpoint is None:

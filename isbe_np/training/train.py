@@ -74,8 +74,8 @@ def train(net: Graph, head: Head, data: Dataset, epochs: int = 1, batch_size: in
     schedule : "constant", "warm_up_and_decay", or a function from the share of training done (0 to 1) to a factor.
     loss : also compute the head's loss. No route needs it for training, so that by default none is computed.
     progress : show a bar on a terminal, else a line an epoch, on standard error.
-    augment : changes the training images anew in each epoch, such as `isbe_np.Affine(rotation=10, shift=2)`, or a function
-        (x_train, indices, epoch, out, seed) that fills and returns `out` from x_train[indices]. `seed` decides how.
+    augment : changes the training images anew in each epoch, such as `isbe_np.RandomAffine(rotation=10, shift=2)`, or a
+        function (x_train, indices, epoch, out, seed) that fills and returns `out` from x_train[indices]. `seed` decides how.
     checkpoint : a folder for this training alone, new or empty. Its checkpoint.npz is written at the start, after each epoch
         and whenever `checkpoint_seconds` have passed; the one before it is kept.
     resume : go on from the folder's checkpoint, by the same arguments. The result is that of a training that was never

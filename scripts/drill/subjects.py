@@ -68,7 +68,7 @@ class Subject:
 SUBJECTS = {
     "dense": Subject(dense, isbe.Head, lambda: isbe.SGD(0.1, momentum=0.9), options={"loss": True}),
     "images": Subject(images, lambda: isbe.Head(route="fused"), lambda: isbe.Adam(0.01),
-                      options={"augment": isbe.Affine(shift=1), "schedule": "warm_up_and_decay"}),
+                      options={"augment": isbe.RandomAffine(shift=1), "schedule": "warm_up_and_decay"}),
     "tokens": Subject(tokens, lambda: isbe.Head(dilation=0.5), lambda: isbe.AdamW(0.01)),
     "shared": Subject(shared, lambda: isbe.Head("sigmoid"), lambda: isbe.SGD(0.1), epochs=0),
 }

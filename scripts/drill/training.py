@@ -43,7 +43,7 @@ def train(epochs: int, after_step: Callable[[isbe.Graph, isbe.Optimizer], None],
 
     optimizer.step = stepped  # type: ignore[method-assign]  the object's alone, so that it stays an AdamW to a checkpoint
     history = isbe.train(net, isbe.Head(), data, epochs, BATCH, optimizer, 4, "warm_up_and_decay", loss=True, progress=False,
-                         augment=isbe.Affine(rotation=10, shift=2), **options)
+                         augment=isbe.RandomAffine(rotation=10, shift=2), **options)
     return net, optimizer, history
 
 

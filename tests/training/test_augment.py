@@ -13,12 +13,13 @@ import tiny
 
 import isbe_np as isbe
 from isbe_np.datasets import batches, order
-from isbe_np.training.augmentation import Affine, FlipShift
+from isbe_np.training.augmentation import RandomAffine, RandomFlipCrop
 from isbe_np.training.diagnosis import Early
 
 COMPILED = not numba.config.DISABLE_JIT
-AFFINE = Affine(rotation=10, scale=0.1, shear=5, shift=2)
-EVERY = pytest.mark.parametrize("augment", [AFFINE, Affine(180, 0.9, 80, 3.5), FlipShift(4), FlipShift(2, flip=0)], ids=repr)
+AFFINE = RandomAffine(rotation=10, scale=0.1, shear=5, shift=2)
+EVERY = pytest.mark.parametrize(
+    "augment", [AFFINE, RandomAffine(180, 0.9, 80, 3.5), RandomFlipCrop(4), RandomFlipCrop(2, flip=0)], ids=repr)
 
 
 @pytest.fixture
@@ -57,13 +58,13 @@ def test_out_is_filled_and_returned_and_the_images_are_left_alone(augment, image
 def test_both_dtypes_are_changed_alike(random):
     wide = random.random((6, 1, 9, 9))
     narrow = wide.astype(np.float32)
-    for augment in (AFFINE, FlipShift(3)):
+    for augment in (AFFINE, RandomFlipCrop(3)):
         gap = np.abs(augment(wide, np.arange(6), 1) - augment(narrow, np.arange(6), 1)).max()
         assert gap < 1e-6
 
 
 def test_any_seed_will_do(images):
-    found = [FlipShift(3)(images, np.arange(20), epoch, seed=seed) for seed, epoch in ((0, 0), (2**63, 0), (2**80, 2**70))]
+    found = [RandomFlipCrop(3)(images, np.arange(20), epoch, seed=seed) for seed, epoch in ((0, 0), (2**63, 0), (2**80, 2**70))]
     assert all(one.shape == images.shape for one in found) and not np.array_equal(found[0], found[1])
 
 
@@ -71,26 +72,26 @@ def test_what_affine_does_by_itself():
     """A turn by 90 degrees to either side, a shift, and 0 outside, on one bright pixel."""
     image = np.zeros((300, 1, 9, 9))
     image[:, 0, 4, 8] = 1
-    turned = Affine(rotation=180)(image, np.arange(300), 0)
+    turned = RandomAffine(rotation=180)(image, np.arange(300), 0)
     rows, columns = np.nonzero(turned.max(0)[0] > 0.9)
     assert {(4, 8), (0, 4), (8, 4), (4, 0)} <= set(zip(rows.tolist(), columns.tolist(), strict=True))
     centre = turned[:, :, 1:-1, 1:-1]
     assert centre[:, :, 2:-2, 2:-2].max() == 0
-    shifted = Affine(shift=20)(np.ones((50, 1, 9, 9)), np.arange(50), 0)
+    shifted = RandomAffine(shift=20)(np.ones((50, 1, 9, 9)), np.arange(50), 0)
     assert shifted.min() == 0 and shifted.max() == 1
 
 
 @pytest.mark.parametrize(("make", "words"), [
-    (lambda: Affine(rotation=-1), r"Affine\(rotation\) expects a number from 0 to 180, degrees; got -1"),
-    (lambda: Affine(rotation=181), r"Affine\(rotation\) .* got 181"),
-    (lambda: Affine(scale=1), r"Affine\(scale\) expects a number from 0 to below 1, a share; got 1"),
-    (lambda: Affine(shear=90), r"Affine\(shear\) expects a number from 0 to below 90, degrees; got 90"),
-    (lambda: Affine(shift=np.inf), r"Affine\(shift\) expects a number from 0 to below inf, pixels; got inf"),
-    (lambda: Affine(shift=np.nan), r"Affine\(shift\) .* got nan"),
-    (lambda: Affine(shift="2"), r"Affine\(shift\) .* got '2'"),
-    (lambda: Affine(True), r"Affine\(rotation\) .* got True"),
-    (lambda: FlipShift(-1), r"FlipShift\(shift\) expects a whole number of at least 0; got -1"),
-    (lambda: FlipShift(flip=1.5), r"FlipShift\(flip\) expects a probability from 0 to 1; got 1.5"),
+    (lambda: RandomAffine(rotation=-1), r"RandomAffine\(rotation\) expects a number from 0 to 180, degrees; got -1"),
+    (lambda: RandomAffine(rotation=181), r"RandomAffine\(rotation\) .* got 181"),
+    (lambda: RandomAffine(scale=1), r"RandomAffine\(scale\) expects a number from 0 to below 1, a share; got 1"),
+    (lambda: RandomAffine(shear=90), r"RandomAffine\(shear\) expects a number from 0 to below 90, degrees; got 90"),
+    (lambda: RandomAffine(shift=np.inf), r"RandomAffine\(shift\) expects a number from 0 to below inf, pixels; got inf"),
+    (lambda: RandomAffine(shift=np.nan), r"RandomAffine\(shift\) .* got nan"),
+    (lambda: RandomAffine(shift="2"), r"RandomAffine\(shift\) .* got '2'"),
+    (lambda: RandomAffine(True), r"RandomAffine\(rotation\) .* got True"),
+    (lambda: RandomFlipCrop(-1), r"RandomFlipCrop\(shift\) expects a whole number of at least 0; got -1"),
+    (lambda: RandomFlipCrop(flip=1.5), r"RandomFlipCrop\(flip\) expects a probability from 0 to 1; got 1.5"),
 ])
 def test_bounds_that_make_no_sense_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
@@ -116,14 +117,14 @@ X = np.zeros((5, 1, 4, 6), np.float32)
     ((X, [0], 0, 3), ValueError, r"\(out\) .* got int"),
 ])
 def test_arrays_that_do_not_fit_are_refused(given, error, words):
-    for augment in (AFFINE, FlipShift(2)):
+    for augment in (AFFINE, RandomFlipCrop(2)):
         with pytest.raises(error, match=type(augment).__name__ + words):
             augment(*given)
 
 
 def test_a_shift_needs_pixels_to_reflect():
-    with pytest.raises(ValueError, match=r"FlipShift\(shift=4\) expects images of more than 4 pixels a side.*got 4 x 6"):
-        FlipShift(4)(X, [0], 0)
+    with pytest.raises(ValueError, match=r"RandomFlipCrop\(shift=4\) expects images of more than 4 pixels a side.*got 4 x 6"):
+        RandomFlipCrop(4)(X, [0], 0)
 
 
 # In training
@@ -142,7 +143,7 @@ def test_batches_are_augmented_by_index_and_share_one_memory(images):
 
 def test_the_loop_is_the_steps_by_hand():
     data, one, other = tiny.dataset(), tiny.net(), tiny.net()
-    augment = FlipShift(1)
+    augment = RandomFlipCrop(1)
     isbe.train(one, isbe.Head(), data, 2, 10, isbe.SGD(0.1), seed=7, augment=augment, progress=False)
     head, optimizer = isbe.Head(), isbe.SGD(0.1)
     for epoch in range(2):
@@ -160,7 +161,7 @@ def test_a_function_will_do_and_no_augmentation_changes_nothing():
         return out
 
     nets = [tiny.net() for _ in range(4)]
-    for net, augment in zip(nets, (None, same, Affine(), FlipShift(1)), strict=True):
+    for net, augment in zip(nets, (None, same, RandomAffine(), RandomFlipCrop(1)), strict=True):
         isbe.train(net, isbe.Head(), tiny.dataset(), 2, 7, augment=augment, progress=False)
     assert np.array_equal(nets[0].values, nets[1].values) and np.array_equal(nets[0].values, nets[2].values)
     assert not np.array_equal(nets[0].values, nets[3].values)
@@ -168,7 +169,7 @@ def test_a_function_will_do_and_no_augmentation_changes_nothing():
 
 def test_the_first_examples_are_kept_as_they_were_though_batches_share_one_memory(monkeypatch):
     """A training is judged by them at its end, when the memory of the augmented images holds later ones."""
-    kept, data, net, augment = [], tiny.dataset(), tiny.net(), FlipShift(1)
+    kept, data, net, augment = [], tiny.dataset(), tiny.net(), RandomFlipCrop(1)
 
     class Kept(Early):
         def __init__(self):
@@ -187,7 +188,7 @@ def test_the_first_examples_are_kept_as_they_were_though_batches_share_one_memor
 
 def test_evaluation_sees_the_images_as_they_are():
     data, net = tiny.dataset(), tiny.net()
-    history = isbe.train(net, isbe.Head(), data, augment=FlipShift(1), progress=False)
+    history = isbe.train(net, isbe.Head(), data, augment=RandomFlipCrop(1), progress=False)
     assert history.accuracy == [isbe.accuracy(net, data.x_test, data.y_test)]
 
 
@@ -197,14 +198,14 @@ def test_what_is_no_augmentation_is_refused():
     net = tiny.net()
     start = net.values.copy()
     with pytest.raises(ValueError, match="more than 4 pixels a side"):
-        isbe.train(net, isbe.Head(), tiny.dataset(), augment=FlipShift(4), progress=False)
+        isbe.train(net, isbe.Head(), tiny.dataset(), augment=RandomFlipCrop(4), progress=False)
     assert np.array_equal(net.values, start)
 
 
 def test_nothing_large_is_allocated_by_a_call(random):
     images, out = random.random((64, 1, 28, 28) if COMPILED else (64, 1, 5, 5)), np.empty((32, 1, 28, 28))
     out, indices = (out if COMPILED else np.empty((32, 1, 5, 5))), np.arange(32)
-    for augment in (AFFINE, FlipShift(2)):
+    for augment in (AFFINE, RandomFlipCrop(2)):
         augment(images, indices, 0, out)
         tracemalloc.start()
         try:

@@ -43,7 +43,7 @@ def network():
 
 PREVIOUS = "checkpoint.previous.npz"
 HOW = {"on_interrupt": "return", "epochs": 3, "batch_size": 5, "seed": 4, "schedule": "warm_up_and_decay",
-       "augment": isbe.Affine(shift=1), "loss": True}
+       "augment": isbe.RandomAffine(shift=1), "loss": True}
 
 
 def train(folder=None, optimizer=None, net=None, head=None, data=None, **options):
@@ -215,8 +215,8 @@ def test_more_epochs_at_a_constant_rate(folder):
                                  "loss=True, or"),
     ({"schedule": "constant"}, "schedule is warm_up_and_decay, here constant (the default). Pass schedule='warm_up_and_decay'"),
     ({"schedule": np.sqrt}, "here sqrt. Pass schedule='warm_up_and_decay'"),
-    ({"augment": None}, ", shift=1), here None (the default). Pass augment=Affine("),
-    ({"augment": isbe.Affine(shift=2)}, "shift=1), here Affine("),
+    ({"augment": None}, ", shift=1), here None (the default). Pass augment=RandomAffine("),
+    ({"augment": isbe.RandomAffine(shift=2)}, "shift=1), here RandomAffine("),
     ({"drop_last": True}, "There drop_last is False, here True. Pass drop_last=False, or"),
     ({"data": tiny.replaced(y_test=1 - tiny.dataset().y_test % 2)}, "its data are others (SHA-256 of the data "),
     ({"data": tiny.dataset(train=30)}, "its data are others (SHA-256 of the data "),
@@ -243,6 +243,15 @@ def test_another_training_is_refused_and_nothing_changed(other, sentence, folder
     assert str(fault.value).endswith(", or train in another folder.") and ", or none" not in str(fault.value)
     assert np.array_equal(net.values, values)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert same(train(folder, resume=True), train())
+
+
+def test_an_augmentation_by_its_name_in_the_last_release_goes_on(folder, monkeypatch):
+    with monkeypatch.context() as patch:
+        name_of = keeping.name_of
+        patch.setattr("isbe_np.training.task.name_of", lambda thing: (name_of(thing) or "").replace("RandomAffine", "Affine"))
+        train(folder, Stopping(7))
+    assert "Affine" in checkpoint.read(folder / keeping.FILE, optimizer=Stopping()).training["settings"]["augment"]
     assert same(train(folder, resume=True), train())
 
 
