@@ -37,8 +37,9 @@ def jit(function=None, *, parallel=False, exact=False, ordered=False, inline=Fal
     ----------
     parallel : share ``prange`` loops among threads where the arrays are large enough (`SMALL`).
     exact : round every operation as written; no sum is reordered.
-    ordered : only let a*b + c round once. For a function that other kernels call: it is compiled by itself and again into each
-        caller, and which of the two runs depends on what is loaded; sums that are reordered might differ in their last bits.
+    ordered : only let a*b + c round once; sums are added up as written. Numba compiles a parallel kernel's loop, and a function
+        that others call, several times. Which of these copies runs depends on what was compiled in this process, and sums that
+        are reordered may differ between copies in their last bits. Only kernels call an ordered function that is not parallel.
     inline : put the function's text into its callers, for helpers between a kernel and its inner loop. Compiled by itself at
         each level, the inner loop would be compiled anew at each.
     """
@@ -48,10 +49,10 @@ def jit(function=None, *, parallel=False, exact=False, ordered=False, inline=Fal
         # Compiled code warns of no overflow, so that the plain code must not either.
         return np.errstate(all="ignore")(function)
     fast = set() if exact else ORDERED if ordered else FAST
-    # Nobody takes a kernel's address for C, and `ordered` ones are called by kernels alone: without the code for such calls
-    # compiling takes a tenth less.
+    # Nobody takes a kernel's address for C, and Python does not call helpers: without the code for such calls compiling takes a
+    # tenth less.
     kernel = numba.njit(parallel=parallel, nogil=True, fastmath=fast or False, error_model=ERRORS, no_cfunc_wrapper=True,
-                        no_cpython_wrapper=ordered, inline="always" if inline else "never")(function)
+                        no_cpython_wrapper=ordered and not parallel, inline="always" if inline else "never")(function)
     kernel.compile = deferring(kernel.compile)
     # A kernel of a file of your own, and what it calls, is compiled at each run.
     if Path(function.__code__.co_filename).resolve().parent in KERNEL_FOLDERS:

@@ -93,7 +93,7 @@ def weighted_sum_backward(do, a, v, da, dv):
             da[i, j] = total
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def attention(qkv, causal, a, o):
     """a and o of all heads: qkv (N, T, 3, H, d) with q, k and v of N examples, a (N, H, T, T), o (N, T, H, d)."""
     N, H = a.shape[:2]
@@ -104,7 +104,7 @@ def attention(qkv, causal, a, o):
         weighted_sum(a[n, h], v, o[n, :, h])
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def attention_backward(do, qkv, a, dqkv):
     """dqkv, from do and from a as `attention` left it. Shapes: do (N, T, H, d), qkv and dqkv (N, T, 3, H, d)."""
     N, H = a.shape[:2]

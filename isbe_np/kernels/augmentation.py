@@ -44,7 +44,7 @@ def spread(first, k, most):
     return most * (2.0 * uniform(first, np.uint64(k)) - 1.0)
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def affine(images, indices, seed, epoch, most, out):
     """out[q] = image[c + M⁻¹ (q - c - t)],  M = s R(θ) L(φ):  lean, turn and scale about the middle c, then shift.
 
@@ -85,7 +85,7 @@ def pixel(image, i, j):
     return image[i, j] if inside else image.dtype.type(0)
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def flip_shift(images, indices, seed, epoch, most, out):
     """out[i, j] = image[r(i - down), r(j - right)], mirrored left to right with probability most[1].
 

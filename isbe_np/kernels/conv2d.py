@@ -15,7 +15,7 @@ The batch is the last axis: the inner loop then runs over neighbors in memory, u
 from isbe_np.compiler.jit import jit, prange
 
 
-@jit
+@jit(ordered=True)
 def pixel(x, w, b, y, top, left):
     """One filter where its weight (0, 0) meets pixel (top, left). Shapes: x (C, H, W, N), w (C, KH, KW), b a number, y (N,)."""
     (C, H, W, N), (_, KH, KW) = x.shape, w.shape
@@ -31,7 +31,7 @@ def pixel(x, w, b, y, top, left):
                         y[n] += weight * x_hv[n]
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def conv2d(x, w, b, y, stride, padding):
     """y = w * x + b. Shapes: x (C, H, W, N), w (O, C, KH, KW), b (O,), y (O, OH, OW, N)."""
     O, OH, OW, _ = y.shape
@@ -41,7 +41,7 @@ def conv2d(x, w, b, y, stride, padding):
                 pixel(x, w[o], b[o], y[o, i, j], i * stride[0] - padding[0], j * stride[1] - padding[1])
 
 
-@jit
+@jit(ordered=True)
 def pixel_backward_input(dy, w, dx, top, left):
     """dx += w dy wherever `pixel` did y += w x, in one channel. Shapes: dy (N,), w (KH, KW), dx (H, W, N)."""
     (H, W, N), (KH, KW) = dx.shape, w.shape
@@ -54,7 +54,7 @@ def pixel_backward_input(dy, w, dx, top, left):
                     dx_hv[n] += weight * dy[n]
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def conv2d_backward_input(dy, w, dx, stride, padding):
     """dx = Σ w dy over the outputs that a pixel went into. Shapes: dy (O, OH, OW, N), w (O, C, KH, KW), dx (C, H, W, N)."""
     O, OH, OW, _ = dy.shape
@@ -66,7 +66,7 @@ def conv2d_backward_input(dy, w, dx, stride, padding):
                     pixel_backward_input(dy[o, i, j], w[o, c], dx[c], i * stride[0] - padding[0], j * stride[1] - padding[1])
 
 
-@jit
+@jit(inline=True)
 def pixel_backward_parameters(dy, x, dw, top, left):
     """dw += dy x wherever `pixel` did y += w x. Shapes: dy (N,), x (C, H, W, N), dw (C, KH, KW)."""
     (C, H, W, N), (_, KH, KW) = x.shape, dw.shape

@@ -24,7 +24,7 @@ def dense(x, w, b, y):
             y[n, o] = total
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def dense_backward_input(dy, w, dx):
     """dx = dy W. Shapes: dy (N, O), w (O, K), dx (N, K)."""
     N, K = dx.shape
@@ -36,7 +36,7 @@ def dense_backward_input(dy, w, dx):
                 dx[n, k] += dy[n, o] * w[o, k]
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def dense_backward_parameters(dy, x, dw, db):
     """dW = dyᵀ x, db = Σ_n dy. Shapes: dy (N, O), x (N, K), dw (O, K), db (O,)."""
     N, K = x.shape

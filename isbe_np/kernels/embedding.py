@@ -25,7 +25,7 @@ def whole_numbers(x, V, tokens):
     return -1
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def embedding(w, tokens, y):
     """y[m] = W[v_m]. Shapes: w (V, K), tokens (M,), y (M, K)."""
     M, K = y.shape

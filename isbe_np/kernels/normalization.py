@@ -20,7 +20,7 @@ import numpy as np
 from isbe_np.compiler.jit import jit, prange
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def row_statistics(x, mean, variance):
     """μ and v of each row. Shapes: x (R, M), mean and variance (R,) float64."""
     R, M = x.shape
@@ -41,7 +41,7 @@ def inverse_deviation(variance, eps, r):
         r[n] = 1 / np.sqrt(variance[n] + eps)
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def batch_norm(x, mean, r, w, b, y):
     """y = γ x̂ + β, γ and β a channel's. Shapes: x and y (C, M), mean, r, w = γ and b = β (C,)."""
     C, M = x.shape
@@ -50,7 +50,7 @@ def batch_norm(x, mean, r, w, b, y):
             y[c, m] = w[c] * (x[c, m] - mean[c]) * r[c] + b[c]
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def batch_norm_backward_input(dy, x, mean, r, w, dx):
     """dx = r (g − mean of g − x̂ · mean of g x̂), g = γ dy. Shapes: dy, x and dx (C, M), mean, r and w = γ (C,)."""
     C, M = x.shape
@@ -64,7 +64,7 @@ def batch_norm_backward_input(dy, x, mean, r, w, dx):
             dx[c, m] = r[c] * (w[c] * dy[c, m] - errors / M - x_hat * products / M)
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def batch_norm_backward_parameters(dy, x, mean, r, dw, db):
     """dγ = Σ_m dy x̂, dβ = Σ_m dy. Shapes: dy and x (C, M), mean, r, dw = dγ and db = dβ (C,)."""
     C, M = x.shape
@@ -84,7 +84,7 @@ def remember(mean, variance, M, momentum, running_mean, running_variance):
         running_variance[c] += running_variance.dtype.type(momentum * (variance[c] * M / (M - 1) - running_variance[c]))
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def layer_norm(x, mean, r, w, b, y):
     """y = γ x̂ + β, γ and β a feature's. Shapes: x and y (N, K), mean and r (N,), w = γ and b = β (K,)."""
     N, K = x.shape
@@ -93,7 +93,7 @@ def layer_norm(x, mean, r, w, b, y):
             y[n, k] = w[k] * (x[n, k] - mean[n]) * r[n] + b[k]
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def layer_norm_backward_input(dy, x, mean, r, w, dx):
     """dx = r (g − mean of g − x̂ · mean of g x̂), g = γ dy. Shapes: dy, x and dx (N, K), mean and r (N,), w = γ (K,)."""
     N, K = x.shape
@@ -107,7 +107,7 @@ def layer_norm_backward_input(dy, x, mean, r, w, dx):
             dx[n, k] = r[n] * (w[k] * dy[n, k] - errors / K - x_hat * products / K)
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def layer_norm_backward_parameters(dy, x, mean, r, dw, db):
     """dγ = Σ_n dy x̂, dβ = Σ_n dy. Shapes: dy and x (N, K), mean and r (N,), dw = dγ and db = dβ (K,)."""
     N, K = x.shape

@@ -14,14 +14,14 @@ import numpy as np
 from isbe_np.compiler.jit import jit, prange
 
 
-@jit
+@jit(ordered=True)
 def window(place, size, stride, padding, image):
     """(top, bottom, left, right) of what output (i, j) sees of an image (H, W); bottom and right lie outside already."""
     top, left = place[0] * stride[0] - padding[0], place[1] * stride[1] - padding[1]
     return max(0, top), min(image[0], top + size[0]), max(0, left), min(image[1], left + size[1])
 
 
-@jit
+@jit(ordered=True)
 def largest_pixel(x, seen, y, argmax):
     """y = max x over the window `seen` of a channel, argmax = h W + v of that pixel. Shapes: x (H, W, N), y and argmax (N,)."""
     (_, W, N), (top, bottom, left, right) = x.shape, seen
@@ -35,7 +35,7 @@ def largest_pixel(x, seen, y, argmax):
                 y[n], argmax[n] = (x_hv[n], h * W + v) if larger else (y[n], argmax[n])
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def max_pool2d(x, size, stride, padding, y, argmax):
     """y = max x over each window, with argmax, by `largest_pixel`. Shapes: x (C, H, W, N), y and argmax (C, OH, OW, N)."""
     (C, H, W, _), (_, OH, OW, _) = x.shape, y.shape
@@ -45,7 +45,7 @@ def max_pool2d(x, size, stride, padding, y, argmax):
                 largest_pixel(x[c], window((i, j), size, stride, padding, (H, W)), y[c, i, j], argmax[c, i, j])
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def max_pool2d_backward(dy, argmax, dx):
     """dx += dy at the largest pixel of each window. Shapes: dy and argmax (C, OH, OW, N), dx (C, H, W, N)."""
     C, OH, OW, N = dy.shape
@@ -58,7 +58,7 @@ def max_pool2d_backward(dy, argmax, dx):
                     pixels[c, argmax[c, i, j, n], n] += dy[c, i, j, n]
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def average_pool2d(x, size, stride, padding, y):
     """y = Σ x / P over each window's P pixels. Shapes: x (C, H, W, N), y (C, OH, OW, N)."""
     (C, H, W, N), (_, OH, OW, _) = x.shape, y.shape
@@ -75,7 +75,7 @@ def average_pool2d(x, size, stride, padding, y):
                             mean[n] += share * x_hv[n]
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def average_pool2d_backward(dy, size, stride, padding, dx):
     """dx += dy / P for all P pixels of each window. Shapes: dy (C, OH, OW, N), dx (C, H, W, N)."""
     (C, H, W, N), (_, OH, OW, _) = dx.shape, dy.shape
@@ -109,7 +109,7 @@ def global_average_pool(x, y):
             y[c, n] *= x.dtype.type(1 / (H * W))
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def global_average_pool_backward(dy, dx):
     """dx = dy / (H W) at every pixel. Shapes: dy (C, N), dx (C, H, W, N)."""
     C, H, W, N = dx.shape

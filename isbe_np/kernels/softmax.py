@@ -23,7 +23,7 @@ import numpy as np
 from isbe_np.compiler.jit import jit, prange
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def softmax(x, y):
     """y = softmax(x). Shapes: x, y (N, C). A row that holds NaN or +inf, or only −inf, becomes NaN."""
     for n in prange(x.shape[0]):
@@ -37,7 +37,7 @@ def softmax(x, y):
             y[n, j] /= total
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def softmax_jacobian(y, J):
     """J = diag(y) − y yᵀ. Shapes: y (N, C), J (N, C, C)."""
     for n in prange(y.shape[0]):
@@ -75,7 +75,7 @@ def cross_entropy_gradient(y, t, g):
             g[n, j] = -t[n, j] / y[n, j] if t[n, j] != 0 else 0
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def jacobian_error(J, g, e):
     """Route 1: e = Jᵀ g. Shapes: J (N, C, C), g, e (N, C)."""
     for n in prange(g.shape[0]):

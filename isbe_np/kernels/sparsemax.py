@@ -68,7 +68,7 @@ def sparsemax_product(y, g, dx):
             dx[n, j] = g[n, j] - mean if y[n, j] > 0 else 0
 
 
-@jit(parallel=True)
+@jit(parallel=True, exact=True)
 def sparsemax_jacobian(y, J):
     """J[n] = diag(s) − s sᵀ / |S| with s = 1 on the support S of y[n], else 0: y (N, C), J (N, C, C)"""
     N, C = y.shape
