@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from isbe_np.cli.options import file_path
-from isbe_np.files import write_json
+from isbe_np.storage.files import write_json
 from isbe_np.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -798,7 +798,7 @@ FAULTS = {
         ("prints pass as Markdown", "fenced(report.printed)", "report.printed"),
         ("file names are formulas", "writer.writerow([cell(student), cell(file),", "writer.writerow([student, file,"),
     ],
-    ("archive.py", "tests/test_archive.py"): [
+    ("storage/archive.py", "tests/test_archive.py"): [
         ("the sum is not compared", "        if came != written:\n", "        if False:\n"),
         ("a second member of a name", "if info.filename in members or plain != (", "if plain != ("),
         ("compressed members", "(zipfile.ZIP_STORED, 0, info.compress_size,", "(info.compress_type, 0, info.file_size,"),
@@ -814,12 +814,12 @@ FAULTS = {
         ("the time of day in a file", "return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))",
          "import time\n    return zipfile.ZipInfo(name, time.localtime(time.time_ns() / 1e4)[:6])"),
     ],
-    ("files.py", "tests/test_archive.py"): [
+    ("storage/files.py", "tests/test_archive.py"): [
         ("names twice in the facts", "    if len(found) != len(pairs):\n", "    if False:\n"),
         ("facts of any depth", "        if not level:\n            return found\n    raise deep",
          "        pass\n    return found"),
     ],
-    ("files.py", "tests/test_files.py"): [
+    ("storage/files.py", "tests/test_files.py"): [
         ("the file is not on the disk when it gets its name", "            os.fsync(file.fileno())\n", ""),
         ("the folder is not on the disk", "            os.fsync(descriptor)\n", "            pass\n"),
         ("the file before is not kept", "            _keep(path, path.with_name", "            (path, path.with_name"),
@@ -833,13 +833,13 @@ FAULTS = {
          "            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):\n", "            if False:\n"),
         ("lines from a file", "letter if letter.isprintable() else", "letter if True else"),
     ],
-    ("locks.py", "tests/test_locks.py"): [
+    ("storage/locks.py", "tests/test_locks.py"): [
         ("nobody is kept out", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB"),
         ("a lock that forked children keep", "            _unlock(self._descriptor)", "            pass"),
         ("a link is followed", "    if kind is not None:\n", "    if False:\n"),
         ("a file of two names is emptied", "st_nlink <= 1", "st_nlink"),
     ],
-    ("plain.py", "tests/test_plain.py"): [
+    ("storage/json_data.py", "tests/test_plain.py"): [
         ("True is a number", "pattern is bool or not isinstance(value, bool)", "True"),
         ("more names than there should be", "value.keys() != pattern.keys()", "not value.keys() >= pattern.keys()"),
     ],

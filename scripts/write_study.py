@@ -14,8 +14,8 @@ import numpy as np
 
 from isbe_np import plots
 from isbe_np.cli.options import file_path
-from isbe_np.files import write_text
 from isbe_np.report import settings_line
+from isbe_np.storage.files import write_text
 from isbe_np.studies.accuracy import AccuracyStudy, mean_sd, paired
 from isbe_np.studies.comparison import TOLERANCE
 from isbe_np.studies.data import OTHERS, DataStudy

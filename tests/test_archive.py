@@ -13,8 +13,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from isbe_np import archive
-from isbe_np.files import DamagedFile
+from isbe_np.storage import archive
+from isbe_np.storage.files import DamagedFile
 
 FACTS = {"who": "ü", "numbers": [1, 2.5, None, True]}
 ARRAYS = {"first": np.arange(6, dtype=np.float32).reshape(2, 3), "second/part.of it": np.arange(4, dtype=np.float64)}

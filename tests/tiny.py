@@ -92,7 +92,7 @@ def watch(monkeypatch, module, name, used):
 
 def changed(path, change):
     """The file at `path` with other facts and a right sum: what somebody may have written on purpose."""
-    from isbe_np import archive
+    from isbe_np.storage import archive
     with archive.Archive(path) as file:
         facts = file.facts
     with np.load(path, allow_pickle=False) as arrays:

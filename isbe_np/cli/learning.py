@@ -24,9 +24,9 @@ from isbe_np.cli.options import (
 from isbe_np.cli.words import complain
 from isbe_np.compiler.threads import threads
 from isbe_np.environment import describe
-from isbe_np.files import write_figure
 from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES
 from isbe_np.networks import NETWORKS
+from isbe_np.storage.files import write_figure
 from isbe_np.switch import KERNELS
 from isbe_np.terminal import columns
 from isbe_np.training.progress import Stages

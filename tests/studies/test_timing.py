@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 from isbe_np.environment import describe
-from isbe_np.plain import misfit
+from isbe_np.storage.json_data import misfit
 from isbe_np.studies import saving, steps, timing
 from isbe_np.studies.measure import Ratio
 from isbe_np.studies.restore import restore
