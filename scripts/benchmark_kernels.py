@@ -49,7 +49,7 @@ from isbe_np.kernels.activations import relu, relu_backward
 from isbe_np.layers.base import zeros
 from isbe_np.networks import NETWORKS
 from isbe_np.plan import Turn
-from isbe_np.report import settings_line, table
+from isbe_np.reports.summary import settings_line, table
 from isbe_np.storage.files import write_json
 from isbe_np.studies.measure import CompileClock, paired_ratio, relative_difference, take_turns
 

@@ -59,7 +59,7 @@ from isbe_np.cli.options import file_path
 from isbe_np.compiler.jit import threads
 from isbe_np.environment import describe
 from isbe_np.networks import IMAGE, NETWORKS
-from isbe_np.report import settings_line, table
+from isbe_np.reports.summary import settings_line, table
 from isbe_np.storage.files import write_json
 from isbe_np.studies.measure import APART, CompileClock, paired_ratio, take_turns
 

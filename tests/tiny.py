@@ -122,7 +122,7 @@ def little(data, data_dir, train, test, dtype="float32"):
 
 def few_units(image, seed, dtype="float32"):
     """The perceptron of quick studies, with 12 hidden units."""
-    from isbe_np.studies.small import perceptron
+    from isbe_np.studies.perceptron import perceptron
 
     return perceptron(image, seed, dtype, hidden=12)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from isbe_np.checks import nearest
 from isbe_np.classroom.apart import passes_through
-from isbe_np.classroom.reach import MODULES
+from isbe_np.classroom.readable_paths import MODULES
 from isbe_np.classroom.sandbox import Limits
 from isbe_np.classroom.source import SourceError, python_text
 from isbe_np.storage.folders import user_path

@@ -19,11 +19,11 @@ import numpy as np
 from isbe_np.checks import nearest, whole
 from isbe_np.executors import Opener
 from isbe_np.networks import IMAGE, NETWORKS
+from isbe_np.reports.timing import CLAIMED, JUDGED, timing_text
 from isbe_np.studies.measure import paired_ratio
-from isbe_np.studies.saving import Saving, claim, mean, saving
 from isbe_np.studies.steps import CONTESTANTS, CONTROL, PARTS, RIVALS, Timed, timing_cell
 from isbe_np.studies.sweep import sweep
-from isbe_np.studies.timing_text import CLAIMED, JUDGED, timing_text
+from isbe_np.studies.time_saved import Saving, claim, mean, saving
 
 NETS = tuple(NETWORKS)
 BATCHES = (1, 4, 16, 64, 256, 1024)

@@ -1,8 +1,8 @@
 """Checkpoints: a network with all that goes on training it, or runs it, in one file that is checked before it is believed.
 
 The file's form is that of `isbe_np.storage.archive`: an .npz. Of a file from somebody else nothing is run. Layers, heads and
-optimizers are made of the classes in `description`, or of those you pass, and numbers go into them only after every name, shape and size
-was found right. What its numbers are worth is another question: whoever wrote the file chose them.
+optimizers are made of the classes in `description`, or of those you pass. Numbers go into them only after every name, shape
+and size was found right. What its numbers are worth is another question: whoever wrote the file chose them.
 """
 
 from __future__ import annotations

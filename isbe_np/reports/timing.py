@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from isbe_np.studies.saving import CLAIM, VERDICTS, Saving, chance_of, reached
 from isbe_np.studies.steps import CONTROL, PARTS, RIVALS
+from isbe_np.studies.time_saved import CLAIM, VERDICTS, Saving, chance_of, reached
 from isbe_np.tables import WIDEST, page, table
 
 if TYPE_CHECKING:
