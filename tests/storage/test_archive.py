@@ -461,7 +461,7 @@ def test_what_cannot_be_written_leaves_the_file_as_it_was(facts, arrays, kind, p
 def test_a_full_disk_leaves_the_file_as_it_was(path):
     """A limit on the length of files stands for it."""
     before = path.read_bytes()
-    program = ("import resource, sys, numpy as np; from isbe_np import archive; "
+    program = ("import resource, sys, numpy as np; from isbe_np.storage import archive; "
                "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
                "try: archive.write(sys.argv[1], {}, {'a': np.zeros(10**5)}, 'previous.npz')\n"
                "except OSError as fault: print(type(fault).__name__, fault.strerror)")
