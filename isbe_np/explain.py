@@ -1,7 +1,7 @@
 """One example step by step: every intermediate from its scores to the error that is sent back, as `Head` computes them.
 
     found = explain([2, 1, 0.1], target=0)
-    print(isbe_np.report.explanation_text(found))
+    print(isbe_np.reports.summary.explanation_text(found))
 """
 
 from __future__ import annotations

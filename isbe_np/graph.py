@@ -19,13 +19,13 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from isbe_np.checks import FLOATS, float_array, is_room, whole
-from isbe_np.files import one_line
 from isbe_np.graph_nodes import in_order, names_of, table, wanted_arrays
 from isbe_np.layers.base import Input, Layer, Node, Parameter, zeros
 from isbe_np.layers.sentences import instead, refuse_no_shape
 from isbe_np.memory import Memory, count
 from isbe_np.plan import Plan
 from isbe_np.sharing import Sharing
+from isbe_np.storage.files import one_line
 from isbe_np.switch import read_kernels
 
 # Plans of so many batch sizes are kept: training, its last smaller batch, evaluation and its last smaller batch.

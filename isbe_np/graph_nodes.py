@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from isbe_np.files import one_line
 from isbe_np.layers.base import InputLayer, Layer, Node, Parameter, Weights
+from isbe_np.storage.files import one_line
 
 
 def in_order(first: Node, last: Node) -> list[Node]:

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from isbe_np.compiler.cache import announce, announced, cache_folder, kept_kernels
-from isbe_np.files import write_figure
-from isbe_np.folders import user_path
+from isbe_np.storage.files import write_figure
+from isbe_np.storage.folders import user_path
 from isbe_np.tables import WIDEST
 from isbe_np.terminal import columns, make_readable
 

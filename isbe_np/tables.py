@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from isbe_np.files import one_line
+from isbe_np.storage.files import one_line
 
 WIDEST = 100  # columns: longer lines are hard to read
 TABLE = re.compile(r".*\n-+(\n|$)")

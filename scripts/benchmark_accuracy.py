@@ -17,8 +17,8 @@ from pathlib import Path
 
 from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
-from isbe_np.files import write_json
-from isbe_np.report import settings_line, table
+from isbe_np.reports.summary import settings_line, table
+from isbe_np.storage.files import write_json
 
 
 def trained(options, epochs, seed, folder):

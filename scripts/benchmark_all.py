@@ -21,8 +21,8 @@ from pathlib import Path
 
 from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
-from isbe_np.files import write_json
-from isbe_np.report import environment_text, settings_line
+from isbe_np.reports.summary import environment_text, settings_line
+from isbe_np.storage.files import write_json
 
 FOLDER = Path(__file__).resolve().parent
 INTRO = """# Benchmarks

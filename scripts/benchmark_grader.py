@@ -18,8 +18,8 @@ from isbe_np.classroom.assignment import find
 from isbe_np.classroom.release import strip
 from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
-from isbe_np.files import write_json
-from isbe_np.report import settings_line, table
+from isbe_np.reports.summary import settings_line, table
+from isbe_np.storage.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 HANG = "\n\ndef softmax(scores):\n    while True:\n        pass\n"

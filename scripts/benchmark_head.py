@@ -33,9 +33,9 @@ import numpy as np
 from isbe_np.cli.options import file_path
 from isbe_np.compiler.jit import jit, prange, threads
 from isbe_np.environment import describe
-from isbe_np.files import write_json
 from isbe_np.heads import ROUTES, Head
-from isbe_np.report import settings_line, table
+from isbe_np.reports.summary import settings_line, table
+from isbe_np.storage.files import write_json
 from isbe_np.studies.measure import APART, CompileClock, paired_ratio, relative_difference, take_turns
 
 BATCH = {32768: 256}  # 128 elsewhere

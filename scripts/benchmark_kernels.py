@@ -44,13 +44,13 @@ from isbe_np.compiler.jit import SMALL, jit, prange, threads
 from isbe_np.engine import conv2d, conv2d_max_pool, dense, layout, microkernels, softmax
 from isbe_np.engine.layers.base import no_limits
 from isbe_np.environment import describe
-from isbe_np.files import write_json
 from isbe_np.kernels import finite, optimizers, pooling
 from isbe_np.kernels.activations import relu, relu_backward
 from isbe_np.layers.base import zeros
 from isbe_np.networks import NETWORKS
 from isbe_np.plan import Turn
-from isbe_np.report import settings_line, table
+from isbe_np.reports.summary import settings_line, table
+from isbe_np.storage.files import write_json
 from isbe_np.studies.measure import CompileClock, paired_ratio, relative_difference, take_turns
 
 NETS, BATCH, RATE, FLOAT = ("n0", "lenet5", "n1"), 128, 1e-3, np.dtype(np.float32)

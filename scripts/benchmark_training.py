@@ -58,9 +58,9 @@ import isbe_np as isbe
 from isbe_np.cli.options import file_path
 from isbe_np.compiler.jit import threads
 from isbe_np.environment import describe
-from isbe_np.files import write_json
 from isbe_np.networks import IMAGE, NETWORKS
-from isbe_np.report import settings_line, table
+from isbe_np.reports.summary import settings_line, table
+from isbe_np.storage.files import write_json
 from isbe_np.studies.measure import APART, CompileClock, paired_ratio, take_turns
 
 RATE, MOMENTUM = 0.0, 0.9

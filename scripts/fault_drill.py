@@ -24,8 +24,8 @@ from drill.rows import Drill, Row, text
 
 from isbe_np.cli.options import file_path
 from isbe_np.environment import describe
-from isbe_np.files import write_json
-from isbe_np.report import environment_text
+from isbe_np.reports.summary import environment_text
+from isbe_np.storage.files import write_json
 
 SECTIONS = ("checkpoints", "kills", "signals", "folders", "data", "downloads", "caches")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from isbe_np.cli.options import file_path
-from isbe_np.files import write_json
+from isbe_np.storage.files import write_json
 from isbe_np.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -709,7 +709,7 @@ FAULTS = {
         ("too few results are right", "if len(got) != len(expected):", "if len(got) > len(expected):"),
         ("the first wrong element is shown, not the worst", "int(np.argmax(badness))", "int(np.argmax(~right))"),
     ],
-    ("classroom/wire.py", "tests/classroom/test_wire.py"): [
+    ("classroom/protocol.py", "tests/classroom/test_protocol.py"): [
         ("bytes beyond the arrays pass", "if at != len(view):", "if at > len(view):"),
         ("bytes that are missing pass", "if at + count > len(view):", "if count > len(view):"),
         ("lengths without limit", "> MOST_NUMBERS:", "> 2**200:"),
@@ -717,7 +717,7 @@ FAULTS = {
         ("None is an answer", "    if value is None:", "    if False:"),
         ("numbers come back as arrays", "array.item() if number and not axes else array", "array"),
     ],
-    ("classroom/walls.py", "tests/classroom/test_sandbox.py"): [
+    ("classroom/sandbox_limits.py", "tests/classroom/test_sandbox.py"): [
         ("files: the rules are made and not put in force", 'stand["files"] = C.syscall(446, rules, 0) == 0',
          'stand["files"] = True'),
         ("memory is not limited", "resource.setrlimit(number, (most, most))",
@@ -745,7 +745,7 @@ FAULTS = {
         ("later calls have the first one's time", "self.limits.call if self._called else self.limits.first",
          "self.limits.first"),
     ],
-    ("classroom/reach.py", "tests/classroom/test_sandbox.py"): [
+    ("classroom/readable_paths.py", "tests/classroom/test_sandbox.py"): [
         ("the package can be read", '"/dev/null", "/dev/zero"', 'str(Path(__file__).parents[1]), "/dev/null", "/dev/zero"'),
         ("every package can be imported", "for module in modules for package in MODULES[module]]",
          'for module in modules for package in (*MODULES[module], "matplotlib")]'),
@@ -781,7 +781,7 @@ FAULTS = {
         ("fences can be closed from within", "max(3, longest + 1)", "3"),
         ("tags pass into Markdown", "html.escape(line(text, 600), quote=False)", "line(text, 600)"),
     ],
-    ("classroom/cohort.py", "tests/classroom/test_cohort.py"): [
+    ("classroom/whole_class.py", "tests/classroom/test_whole_class.py"): [
         ("an old report of another text is kept", "told = json.dumps([submission.source, submission.fault,",
          "told = json.dumps([submission.student, submission.fault,"),
         ("an old report of other limits is kept", "settings.seed, settings.seconds, settings.limits", "settings.seed"),
@@ -792,13 +792,13 @@ FAULTS = {
         ("the grader's own fault is kept", "                if error is None:\n                    _keep",
          "                if True:\n                    _keep"),
     ],
-    ("classroom/feedback.py", "tests/classroom/test_cohort.py"): [
+    ("classroom/feedback.py", "tests/classroom/test_whole_class.py"): [
         ("names pass as tags", "{html.escape(line(student))}</a>", "{line(student)}</a>"),
         ("messages pass as tags", "return html.escape(plain(text))", "return plain(text)"),
         ("prints pass as Markdown", "fenced(report.printed)", "report.printed"),
         ("file names are formulas", "writer.writerow([cell(student), cell(file),", "writer.writerow([student, file,"),
     ],
-    ("archive.py", "tests/test_archive.py"): [
+    ("storage/archive.py", "tests/storage/test_archive.py"): [
         ("the sum is not compared", "        if came != written:\n", "        if False:\n"),
         ("a second member of a name", "if info.filename in members or plain != (", "if plain != ("),
         ("compressed members", "(zipfile.ZIP_STORED, 0, info.compress_size,", "(info.compress_type, 0, info.file_size,"),
@@ -814,12 +814,12 @@ FAULTS = {
         ("the time of day in a file", "return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))",
          "import time\n    return zipfile.ZipInfo(name, time.localtime(time.time_ns() / 1e4)[:6])"),
     ],
-    ("files.py", "tests/test_archive.py"): [
+    ("storage/files.py", "tests/storage/test_archive.py"): [
         ("names twice in the facts", "    if len(found) != len(pairs):\n", "    if False:\n"),
         ("facts of any depth", "        if not level:\n            return found\n    raise deep",
          "        pass\n    return found"),
     ],
-    ("files.py", "tests/test_files.py"): [
+    ("storage/files.py", "tests/storage/test_files.py"): [
         ("the file is not on the disk when it gets its name", "            os.fsync(file.fileno())\n", ""),
         ("the folder is not on the disk", "            os.fsync(descriptor)\n", "            pass\n"),
         ("the file before is not kept", "            _keep(path, path.with_name", "            (path, path.with_name"),
@@ -833,13 +833,13 @@ FAULTS = {
          "            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):\n", "            if False:\n"),
         ("lines from a file", "letter if letter.isprintable() else", "letter if True else"),
     ],
-    ("locks.py", "tests/test_locks.py"): [
+    ("storage/locks.py", "tests/storage/test_locks.py"): [
         ("nobody is kept out", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB"),
         ("a lock that forked children keep", "            _unlock(self._descriptor)", "            pass"),
         ("a link is followed", "    if kind is not None:\n", "    if False:\n"),
         ("a file of two names is emptied", "st_nlink <= 1", "st_nlink"),
     ],
-    ("plain.py", "tests/test_plain.py"): [
+    ("storage/json_data.py", "tests/storage/test_json_data.py"): [
         ("True is a number", "pattern is bool or not isinstance(value, bool)", "True"),
         ("more names than there should be", "value.keys() != pattern.keys()", "not value.keys() >= pattern.keys()"),
     ],

@@ -14,17 +14,18 @@ import numpy as np
 
 from isbe_np import plots
 from isbe_np.cli.options import file_path
-from isbe_np.files import write_text
-from isbe_np.report import settings_line
+from isbe_np.reports.summary import normalizers_text, settings_line
+from isbe_np.reports.timing import timing_text
+from isbe_np.storage.files import write_text
 from isbe_np.studies.accuracy import AccuracyStudy, mean_sd, paired
 from isbe_np.studies.comparison import TOLERANCE
 from isbe_np.studies.data import OTHERS, DataStudy
 from isbe_np.studies.failures import Failures
+from isbe_np.studies.from_json import restore
 from isbe_np.studies.normalizers import NormalizerStudy
 from isbe_np.studies.reductions import Reductions
-from isbe_np.studies.restore import restore
-from isbe_np.studies.saving import VERDICTS
 from isbe_np.studies.scaling import ScalingStudy
+from isbe_np.studies.time_saved import VERDICTS
 from isbe_np.studies.timing import TimingStudy
 
 FOLDER = Path(__file__).resolve().parent
@@ -163,11 +164,9 @@ def load(folder):
 
 
 def text_of(name, study):
-    """The study's own text; of normalizers the report's."""
-    if name == "normalizers":
-        from isbe_np.report import normalizers_text
-        return normalizers_text(study)
-    return study.text()
+    """The study as text."""
+    texts = {"normalizers": normalizers_text, "timing": timing_text}
+    return texts[name](study) if name in texts else study.text()
 
 
 def report(found, machines, folder):

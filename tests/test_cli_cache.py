@@ -12,8 +12,8 @@ import pytest
 from permissions import may_not_write
 
 import isbe_np as isbe
-from isbe_np import cli, kept
-from isbe_np.compiler import cache
+from isbe_np import cli
+from isbe_np.compiler import cache, contents
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links are another matter on Windows")
 OTHER = "0123456789abcdef"
@@ -113,7 +113,7 @@ def test_what_another_process_removes_meanwhile_is_no_fault(jit, monkeypatch, ca
         remove(path)
 
     taken, remove = [], os.unlink
-    monkeypatch.setattr(kept.os, "unlink", unlink)
+    monkeypatch.setattr(contents.os, "unlink", unlink)
     assert run(capsys, "clear").out.startswith(("2 compiled kernels and 2 ", "3 compiled kernels and 1 "))
     assert files(jit) == [Path(taken[0]).parent.name, f"{Path(taken[0]).parent.name}/new.nbc"]
 

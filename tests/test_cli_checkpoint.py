@@ -140,7 +140,7 @@ def test_resume_needs_a_folder(small, capsys):
 
 
 def test_a_checkpoint_that_cannot_be_written_is_told_at_the_end(small, monkeypatch, capsys):
-    from isbe_np import archive
+    from isbe_np.storage import archive
     write, written = archive.write, []
 
     def full(*given):
@@ -266,7 +266,7 @@ def test_a_note_of_somebody_else_steers_no_terminal(small, capsys):
 @pytest.mark.parametrize("seconds, written", [("0", 9), ("1000", 3)])
 def test_the_seconds_between_checkpoints_are_handed_on(small, monkeypatch, seconds, written):
     """Four steps an epoch, two epochs, and the start."""
-    from isbe_np import archive
+    from isbe_np.storage import archive
     write, count = archive.write, []
     monkeypatch.setattr(archive, "write", lambda *given: count.append(1) or write(*given))
     assert cli.main(["train", "--net", "tiny", "--checkpoint", "run", "--checkpoint-seconds", seconds]) == 0

@@ -3,9 +3,9 @@ import json
 import numba
 import numpy as np
 
-from isbe_np import report
 from isbe_np.compiler import cache, jit
 from isbe_np.environment import describe
+from isbe_np.reports import summary
 
 
 def test_everything_that_a_time_depends_on_is_told():
@@ -51,7 +51,7 @@ def test_the_kernels_are_known_by_a_name():
 
 def test_as_text_it_is_one_setting_a_line():
     found = describe()
-    lines = report.environment_text(found).splitlines()
+    lines = summary.environment_text(found).splitlines()
     assert len(lines) == len(found)
     for line, (name, value) in zip(lines, found.items(), strict=True):
         assert line.split(maxsplit=1) == [name, str(value)]
@@ -59,6 +59,6 @@ def test_as_text_it_is_one_setting_a_line():
 
 def test_settings_in_one_line_warn_of_slow_ones():
     found = describe()
-    slow = report.settings_line({**found, "jit": False, "boundscheck": True})
-    fast = report.settings_line({**found, "jit": True, "boundscheck": False})
+    slow = summary.settings_line({**found, "jit": False, "boundscheck": True})
+    fast = summary.settings_line({**found, "jit": True, "boundscheck": False})
     assert "JIT OFF, bounds checks ON" in slow and "JIT on, bounds checks off" in fast and "\n" not in slow

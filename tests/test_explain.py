@@ -9,7 +9,7 @@ import pytest
 import isbe_np as isbe
 from isbe_np import cli
 from isbe_np.explain import MOST, explain
-from isbe_np.report import explanation_rows, explanation_text, number
+from isbe_np.reports.summary import explanation_rows, explanation_text, number
 
 CASES = [(normalizer, loss) for normalizer in isbe.NORMALIZERS for loss in (None, *isbe.LOSSES)]
 SCORES = [2.0, 1.0, 0.1]

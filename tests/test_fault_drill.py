@@ -256,7 +256,7 @@ import contextlib, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from drill import deaths
-from isbe_np import archive, files
+from isbe_np.storage import archive, files
 
 @contextlib.contextmanager
 def in_place(path, previous=None, follow=True):

@@ -18,15 +18,15 @@ from isbe_np import plots
 from isbe_np.explain import explain
 from isbe_np.heads import ROUTES
 from isbe_np.plots.networks import BOX
-from isbe_np.report import explanation_rows
+from isbe_np.reports.summary import explanation_rows
 from isbe_np.studies.accuracy import AccuracyStudy
 from isbe_np.studies.comparison import TOLERANCE, Agreement, Twin
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 from isbe_np.studies.data import DataStudy
 from isbe_np.studies.failures import Failures
+from isbe_np.studies.from_json import restore
 from isbe_np.studies.measure import Ratio
 from isbe_np.studies.reductions import Reductions
-from isbe_np.studies.restore import restore
 from isbe_np.studies.scaling import ScalingStudy
 from isbe_np.studies.timing import TimingStudy
 from isbe_np.training import History

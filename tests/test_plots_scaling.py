@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from isbe_np.plots.scaling import scaling_figure
-from isbe_np.studies.room import RUNS, predicted_bytes
+from isbe_np.studies.memory_limits import RUNS, predicted_bytes
 from isbe_np.studies.scaling import Point, ScalingStudy
 
 

@@ -57,7 +57,7 @@ def test_a_checkout_runs_without_being_installed_and_so_do_its_workers(tmp_path)
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "numpy.py").write_text(HOSTILE.format(marker=str(tmp_path / "ran")))
     (tmp_path / "ann.py").write_text(SOLUTION)
-    with open(tmp_path / "isbe_np" / "classroom" / "cohort.py", "a", encoding="utf-8") as file:
+    with open(tmp_path / "isbe_np" / "classroom" / "whole_class.py", "a", encoding="utf-8") as file:
         file.write(f"open({str(tmp_path / 'here')!r}, 'a').write('x')\n")  # this copy is what runs
     done = started(MODULE, tmp_path, "grade", "a1", "ann.py", "--out", "graded", "--workers", "1")
     assert done.returncode == 0 and "mean 16.00 of 16 points" in done.stdout, done.stderr

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from isbe_np import report
 from isbe_np.explain import explain
-from isbe_np.report import environment_text, explanation_text
-from isbe_np.studies.restore import restore
-from isbe_np.studies.timing_text import timing_text
+from isbe_np.reports import summary
+from isbe_np.reports.summary import environment_text, explanation_text
+from isbe_np.reports.timing import timing_text
+from isbe_np.studies.from_json import restore
 from isbe_np.tables import page, table, wrapped
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -51,7 +51,7 @@ def test_a_page_wraps_sentences_and_leaves_tables():
 def test_no_line_of_a_study_is_wider_than_asked(name, width):
     path = SCRIPTS / "study" / f"{name}.json"
     study = restore(write_study.RESULTS[name][0], json.loads(path.read_text(encoding="utf-8")))
-    text = {"normalizers": report.normalizers_text, "timing": timing_text}.get(name, lambda s, w: s.text(w))(study, width)
+    text = {"normalizers": summary.normalizers_text, "timing": timing_text}.get(name, lambda s, w: s.text(w))(study, width)
     assert max(map(len, text.splitlines())) <= width
     sentences = study.conclusions() if hasattr(study, "conclusions") else []
     assert all(" ".join(sentence.split()) in " ".join(text.split()) for sentence in sentences)  # nothing is lost

@@ -92,7 +92,7 @@ def watch(monkeypatch, module, name, used):
 
 def changed(path, change):
     """The file at `path` with other facts and a right sum: what somebody may have written on purpose."""
-    from isbe_np import archive
+    from isbe_np.storage import archive
     with archive.Archive(path) as file:
         facts = file.facts
     with np.load(path, allow_pickle=False) as arrays:
@@ -122,7 +122,7 @@ def little(data, data_dir, train, test, dtype="float32"):
 
 def few_units(image, seed, dtype="float32"):
     """The perceptron of quick studies, with 12 hidden units."""
-    from isbe_np.studies.small import perceptron
+    from isbe_np.studies.perceptron import perceptron
 
     return perceptron(image, seed, dtype, hidden=12)
 

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import isbe_np as isbe
-from isbe_np.report import table
+from isbe_np.reports.summary import table
 
 # %%
 # Nine slopes

@@ -19,7 +19,7 @@ import numpy as np
 
 from isbe_np.compiler.jit import jit
 from isbe_np.environment import describe
-from isbe_np.report import settings_line, table
+from isbe_np.reports.summary import settings_line, table
 from isbe_np.studies.measure import take_turns
 
 # %%

@@ -18,7 +18,7 @@ import numpy as np
 import isbe_np as isbe
 from isbe_np.environment import describe
 from isbe_np.layers.attention import Attention
-from isbe_np.report import settings_line
+from isbe_np.reports.summary import settings_line
 from isbe_np.studies.compare import agreement
 from isbe_np.studies.measure import paired_ratio, take_turns
 

@@ -38,7 +38,7 @@ import numpy as np
 
 import isbe_np as isbe
 from isbe_np.executors import dask, local
-from isbe_np.studies.small import images, perceptron
+from isbe_np.studies.perceptron import images, perceptron
 from isbe_np.studies.sweep import sweep
 
 def train_one(size, smoothing, seed):

@@ -17,10 +17,10 @@ import numpy as np
 
 from isbe_np.checks import nearest
 from isbe_np.classroom.apart import passes_through
-from isbe_np.classroom.reach import MODULES
+from isbe_np.classroom.readable_paths import MODULES
 from isbe_np.classroom.sandbox import Limits
 from isbe_np.classroom.source import SourceError, python_text
-from isbe_np.folders import user_path
+from isbe_np.storage.folders import user_path
 
 PLACE = Path(__file__).resolve().parents[2] / "tutorials" / "assignments"  # beside the package, in a checkout
 ABSENT = (f"This isbe_np is installed without its assignments, which a checkout of the project holds: {PLACE} is not there. "

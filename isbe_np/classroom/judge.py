@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from isbe_np.classroom.wire import Formula
+from isbe_np.classroom.protocol import Formula
 
 
 def compare(expected: list, got: list, tolerance: float, same_dtype: bool = False,

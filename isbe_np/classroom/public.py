@@ -11,8 +11,8 @@ import numpy as np
 
 from isbe_np.classroom import judge
 from isbe_np.classroom.assignment import Assignment, AssignmentError, Check, Task, generator
+from isbe_np.classroom.protocol import Formula, NotNumbers, pack_arguments, pack_result, unpack
 from isbe_np.classroom.sandbox import Limits
-from isbe_np.classroom.wire import Formula, NotNumbers, pack_arguments, pack_result, unpack
 
 PUBLIC_SEED = 1
 

@@ -29,29 +29,29 @@ def main() -> None:
         pass
     sys.path[:] = given["path"]
     sys.dont_write_bytecode = True
-    wire, walls = (importlib.import_module(name) for name in ("wire", "walls"))
+    protocol, sandbox_limits = (importlib.import_module(name) for name in ("protocol", "sandbox_limits"))
     sys.path.remove(given["here"])
-    for name in ("wire", "walls", "calls"):
+    for name in ("protocol", "sandbox_limits", "calls"):
         del sys.modules[name]
     _ready_libraries(given["modules"])
     sys.meta_path.insert(0, Refusal({*given["packages"], *sys.stdlib_module_names}))
-    stand = walls.raise_walls(given["limits"], given["readable"], given["listable"], given["shut_in"],
+    stand = sandbox_limits.raise_walls(given["limits"], given["readable"], given["listable"], given["shut_in"],
                               lambda: _start_threads(given["modules"]))
-    answers.write(wire.frame(b"W", json.dumps(stand).encode()))
+    answers.write(protocol.frame(b"W", json.dumps(stand).encode()))
     try:
         function = _load(given["source"], given["file"], given["function"])
     except BaseException as fault:
-        answers.write(wire.frame(b"E", _told(fault, given["file"])))
+        answers.write(protocol.frame(b"E", _told(fault, given["file"])))
         return
-    answers.write(wire.frame(b"R", b""))
-    while len(head := calls.read(wire.HEAD.size)) == wire.HEAD.size:
-        arguments = wire.unpack_arguments(calls.read(wire.HEAD.unpack(head)[1]))
+    answers.write(protocol.frame(b"R", b""))
+    while len(head := calls.read(protocol.HEAD.size)) == protocol.HEAD.size:
+        arguments = protocol.unpack_arguments(calls.read(protocol.HEAD.unpack(head)[1]))
         try:
-            body = wire.frame(b"A", wire.pack_result(function(*arguments)))
-        except wire.NotNumbers as fault:
-            body = wire.frame(b"E", str(fault)[:LONGEST].encode("utf-8", "replace"))
+            body = protocol.frame(b"A", protocol.pack_result(function(*arguments)))
+        except protocol.NotNumbers as fault:
+            body = protocol.frame(b"E", str(fault)[:LONGEST].encode("utf-8", "replace"))
         except BaseException as fault:
-            body = wire.frame(b"E", _told(fault, given["file"]))
+            body = protocol.frame(b"E", _told(fault, given["file"]))
         answers.write(body)
 
 
@@ -96,7 +96,7 @@ def _ready_libraries(modules) -> None:
 
 
 def _start_threads(modules) -> None:
-    """Start Numba's threading layer; see `walls.raise_walls` for when."""
+    """Start Numba's threading layer; see `sandbox_limits.raise_walls` for when."""
     if "numba" in modules:
         import warnings
 

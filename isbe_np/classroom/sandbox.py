@@ -1,8 +1,8 @@
 """A submission's process, seen from the grader: start it behind its walls, ask, wait no longer than allowed, kill.
 
-The grader never imports a submission. What it reads from the process are frames (see `wire.py`), their lengths judged before
-they are read; what the submission prints goes to a file of limited size. A process that ends, hangs or answers nonsense is a
-`Stopped` with a sentence, and the next one starts fresh.
+The grader never imports a submission. What it reads from the process are frames (see `protocol.py`), their lengths judged
+before they are read. What the submission prints goes to a file of limited size. A process that ends, hangs or answers
+nonsense is a `Stopped` with a sentence, and the next one starts fresh.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from isbe_np.classroom import reach, wire
+from isbe_np.classroom import protocol, readable_paths
 
 HERE = Path(__file__).parent
 WALLS = {"limits": "limits of memory, processor time and file size", "user": "a user without rights", "network": "no network",
@@ -72,8 +72,9 @@ class Sandbox:
         os.chmod(self.folder, 0o755)
         self.printed_to = open(os.path.join(self.folder, "printed"), "w+b")
         given = {"source": source, "function": function, "file": file, "modules": list(modules),
-                 "packages": reach.packages(modules), "here": str(HERE), "path": [str(HERE), *reach.search_path()],
-                 "readable": reach.readable(modules), "listable": reach.sites(), "shut_in": reach.shut_in(),
+                 "packages": readable_paths.packages(modules), "here": str(HERE),
+                 "path": [str(HERE), *readable_paths.search_path()], "readable": readable_paths.readable(modules),
+                 "listable": readable_paths.sites(), "shut_in": readable_paths.shut_in(),
                  "limits": {"AS": self.limits.memory, "CPU": self.limits.processor, "FSIZE": self.limits.printed,
                             "CORE": 0, "NOFILE": 64}}
         # A new session, so that no signal or terminal reaches across; no variable of the grader's goes in.
@@ -118,16 +119,16 @@ class Sandbox:
         """The arrays that the function returns for `arguments`, and the seconds until they were here, by this side's clock."""
         self._allowed = self.limits.call if self._called else self.limits.first
         self._called, begun = True, time.monotonic()
-        self._write(wire.frame(b"C", wire.pack_arguments(arguments)), begun + self._allowed, "answer")
+        self._write(protocol.frame(b"C", protocol.pack_arguments(arguments)), begun + self._allowed, "answer")
         kind, body = self._frame(begun + self._allowed, "answer", self.limits.reply)
         seconds = time.monotonic() - begun
         if kind == b"E":
             raise Failed(_text(body))
         try:
             if kind != b"A":
-                raise wire.WireError("the frame is of another kind")
-            return wire.unpack(body), seconds
-        except wire.WireError as fault:
+                raise protocol.WireError("the frame is of another kind")
+            return protocol.unpack(body), seconds
+        except protocol.WireError as fault:
             raise Stopped("forged reply", f"The process sent what no function's result looks like ({fault}).") from fault
 
     def printed(self) -> str:
@@ -162,7 +163,7 @@ class Sandbox:
                 raise self._ended() from None
 
     def _frame(self, deadline: float, what: str, most: int) -> tuple[bytes, bytes]:
-        kind, length = wire.HEAD.unpack(self._read(wire.HEAD.size, deadline, what))
+        kind, length = protocol.HEAD.unpack(self._read(protocol.HEAD.size, deadline, what))
         if kind not in (b"W", b"R", b"A", b"E"):
             raise Stopped("forged reply", "The process sent what is no reply of a function.")
         if length > (most if kind == b"A" else TOLD):

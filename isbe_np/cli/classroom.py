@@ -107,7 +107,7 @@ def _outside(given) -> None:
 def _grade(given) -> int:
     from isbe_np import executors
     from isbe_np.classroom.assignment import find
-    from isbe_np.classroom.cohort import GRADER_FAULT, grade
+    from isbe_np.classroom.whole_class import GRADER_FAULT, grade
     chosen = (("call", given.seconds), ("first", given.first_seconds), ("memory", given.memory and given.memory * 2**20))
     limits = tuple((name, value) for name, value in chosen if value is not None)
     for name, value in (*limits, ("total", given.total)):

@@ -24,9 +24,9 @@ from isbe_np.cli.options import (
 from isbe_np.cli.words import complain
 from isbe_np.compiler.threads import threads
 from isbe_np.environment import describe
-from isbe_np.files import write_figure
 from isbe_np.heads import LOSSES, NORMALIZERS, ROUTES
 from isbe_np.networks import NETWORKS
+from isbe_np.storage.files import write_figure
 from isbe_np.switch import KERNELS
 from isbe_np.terminal import columns
 from isbe_np.training.progress import Stages
@@ -84,7 +84,7 @@ def add(commands) -> None:
 
 
 def _compare(given) -> int:
-    from isbe_np.report import comparison_text
+    from isbe_np.reports.summary import comparison_text
     from isbe_np.studies.compare import compare
     nearest("--net", given.net, tuple(NETWORKS))
     nearest("--kernels", given.kernels, KERNELS)
@@ -115,7 +115,7 @@ def _compare(given) -> int:
 
 def _explain(given) -> int:
     from isbe_np.explain import explain
-    from isbe_np.report import explanation_text
+    from isbe_np.reports.summary import explanation_text
     scores, target, dilation = ([number for part in parts or () for number in part]
                                 for parts in (given.scores, given.target, given.dilation))
     label = int(target[0]) if target[0].is_integer() else target[0]
@@ -132,7 +132,7 @@ def _explain(given) -> int:
 
 
 def _normalizers(given):
-    from isbe_np.report import normalizers_text
+    from isbe_np.reports.summary import normalizers_text
     from isbe_np.studies.normalizers import normalizers
     with Stages("isbe study") as stages:
         stages.begin("measuring every normalizer with every loss")
@@ -151,8 +151,8 @@ def _accuracy(given):
 
 
 def _timing(given):
+    from isbe_np.reports.timing import timing_text
     from isbe_np.studies.timing import BATCHES, NETS, timing
-    from isbe_np.studies.timing_text import timing_text
     found = timing(given.nets or NETS, given.batches or BATCHES, seed=given.seed, threads=given.threads or threads(),
                    **_cells(given))
     return found, timing_text(found, columns())

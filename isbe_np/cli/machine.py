@@ -83,7 +83,7 @@ def _warmup(given) -> int:
 
 
 def _info(given) -> int:
-    from isbe_np.report import environment_text
+    from isbe_np.reports.summary import environment_text
     if given.checkpoint is not None:
         if given.net is not None or given.batch is not None:
             raise ValueError("--checkpoint tells of the network in it and goes with neither --net nor --batch. Leave them out.")
@@ -113,7 +113,7 @@ def _network_info(given) -> int:
 
 
 def _checkpoint_info(given) -> int:
-    from isbe_np.report import environment_text
+    from isbe_np.reports.summary import environment_text
     from isbe_np.training import load_checkpoint
     from isbe_np.training.checkpoint import previous_of
     from isbe_np.training.keeping import FILE
@@ -134,7 +134,7 @@ def _checkpoint_info(given) -> int:
 
 
 def _cache(given) -> int:
-    from isbe_np.kept import clear, kept
+    from isbe_np.compiler.contents import clear, kept
     from isbe_np.tables import table
     found = kept() if given.action == "info" else clear()
     kinds = {"this_version": found.this_version, "other_versions": found.other_versions, "half_written": found.half_written}

@@ -8,9 +8,10 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from isbe_np import datasets, executors, files
+from isbe_np import datasets, executors
 from isbe_np.checks import whole
-from isbe_np.folders import user_path
+from isbe_np.storage import files
+from isbe_np.storage.folders import user_path
 from isbe_np.switch import KERNELS
 from isbe_np.training.progress import Stages
 

@@ -20,9 +20,9 @@ from isbe_np.cli.options import (
 )
 from isbe_np.cli.words import complain, say
 from isbe_np.environment import describe
-from isbe_np.files import Misfit, one_line
 from isbe_np.heads import NORMALIZERS, ROUTES, Head
 from isbe_np.networks import NETWORKS
+from isbe_np.storage.files import Misfit, one_line
 from isbe_np.switch import KERNELS
 from isbe_np.training import SCHEDULES, train
 from isbe_np.training.keeping import Folder, newest

@@ -22,8 +22,8 @@ from numba.core.serialize import dumps
 
 from isbe_np.compiler.entries import KERNEL, Untrusted, make_folder, read, write
 from isbe_np.compiler.target import SETTINGS, compiled_for
-from isbe_np.files import one_line
-from isbe_np.folders import cache_root
+from isbe_np.storage.files import one_line
+from isbe_np.storage.folders import cache_root
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from isbe_np.files import PART
+from isbe_np.storage.files import PART
 
 KERNEL = ".nbc"  # how the names of kernels end
 DIGEST = hashlib.sha256().digest_size

@@ -10,8 +10,8 @@ import os
 import numpy as np
 
 from isbe_np.datasets.idx import REMEDY, OtherContent
-from isbe_np.files import DamagedFile, opened
-from isbe_np.folders import user_path
+from isbe_np.storage.files import DamagedFile, opened
+from isbe_np.storage.folders import user_path
 
 IMAGE = (3, 32, 32)
 RECORD = 1 + 3 * 32 * 32  # bytes

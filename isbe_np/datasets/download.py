@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from isbe_np.datasets.web import BLOCK, Refused, answer
-from isbe_np.files import PART, replacing
+from isbe_np.storage.files import PART, replacing
 
 try:
     import fcntl

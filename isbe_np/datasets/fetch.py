@@ -12,7 +12,7 @@ from typing import NamedTuple
 from isbe_np import checks
 from isbe_np.datasets import catalogue, idx, places
 from isbe_np.datasets.download import NotFetched, download, fetched, is_right
-from isbe_np.files import DamagedFile, replacing
+from isbe_np.storage.files import DamagedFile, replacing
 
 
 class FileReport(NamedTuple):

@@ -15,8 +15,8 @@ import zlib
 
 import numpy as np
 
-from isbe_np.files import DamagedFile, opened
-from isbe_np.folders import user_path
+from isbe_np.storage.files import DamagedFile, opened
+from isbe_np.storage.folders import user_path
 
 UNSIGNED_BYTE = 0x08
 MOST_EXAMPLES = 100_000

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from isbe_np.datasets.catalogue import ENTRIES, File, Records
-from isbe_np.folders import cache_root, user_path
+from isbe_np.storage.folders import cache_root, user_path
 
 
 def roots(data_dir: str | os.PathLike | None = None) -> list[Path]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from isbe_np.files import one_line
+from isbe_np.storage.files import one_line
 
 TIMEOUT = 20.0  # seconds without a connection or a byte, after which a server is given up
 SPAN, LEAST = 60.0, 60_000  # seconds, and the bytes that must come in every such span: a server may not trickle for ever

@@ -14,7 +14,7 @@ from isbe_np import checks
 from isbe_np.explain import Explanation
 from isbe_np.heads import ROUTES, Head, softmax_jacobian
 from isbe_np.plots.style import HATCHES, SIGNED, STYLE, no_spines, shade, text_of
-from isbe_np.report import explanation_rows, explanation_title, wrapped
+from isbe_np.reports.summary import explanation_rows, explanation_title, wrapped
 from isbe_np.studies.comparison import TOLERANCE
 from isbe_np.studies.measure import relative_difference
 

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from isbe_np.plots.style import look
 from isbe_np.studies.comparison import TOLERANCE
+from isbe_np.studies.perceptron import CHANCE
 from isbe_np.studies.reductions import Reductions, Run
-from isbe_np.studies.small import CHANCE
 
 LEAST = 3e-17  # where a difference of 0 is drawn
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from isbe_np.plots.style import STYLE
-from isbe_np.studies.room import RUNS, SHARE, most_classes, predicted_bytes, size
+from isbe_np.studies.memory_limits import RUNS, SHARE, most_classes, predicted_bytes, size
 from isbe_np.studies.scaling import FEW, LEVEL, ScalingStudy
 
 LOOKS = STYLE | {"one pass": ("#CC79A7", "v")}

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from isbe_np.report import number
+from isbe_np.reports.summary import number
 
 # Okabe & Ito's palette, told apart by colour-blind readers, each with a marker of its own for print.
 STYLE = {"jacobian": ("#D55E00", "s"), "factored": ("#E69F00", "^"), "fused": ("#0072B2", "o"),

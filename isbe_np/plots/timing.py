@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from isbe_np.plots.style import STYLE
-from isbe_np.studies.saving import CLAIM
+from isbe_np.reports.timing import AMOUNT
 from isbe_np.studies.steps import CONTROL
-from isbe_np.studies.timing import TimingStudy
-from isbe_np.studies.timing_text import AMOUNT, CLAIMED
+from isbe_np.studies.time_saved import CLAIM
+from isbe_np.studies.timing import CLAIMED, TimingStudy
 
 DRAWN = ("jacobian", "factored", "fused")
 LINEAR, MOST = 5, 100  # per cent: from the one to the other the axis is logarithmic, and beyond it nothing is drawn

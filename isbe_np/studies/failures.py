@@ -18,9 +18,9 @@ import numpy as np
 
 from isbe_np.executors import Opener
 from isbe_np.kernels.finite import squared_norm
-from isbe_np.studies.small import CHANCE, images, perceptron
+from isbe_np.studies.faulty_trainings import FAILURES, RATE
+from isbe_np.studies.perceptron import CHANCE, images, perceptron
 from isbe_np.studies.sweep import sweep
-from isbe_np.studies.wrong import FAILURES, RATE
 from isbe_np.tables import WIDEST, page, table
 from isbe_np.training import SGD, train
 from isbe_np.training.diagnosis import LARGE, NO_CAUSE

@@ -21,7 +21,7 @@ from isbe_np.graph import Graph
 from isbe_np.heads import NORMALIZERS, Head
 from isbe_np.studies.comparison import TOLERANCE
 from isbe_np.studies.measure import relative_difference
-from isbe_np.studies.small import CHANCE, images, perceptron
+from isbe_np.studies.perceptron import CHANCE, images, perceptron
 from isbe_np.studies.sweep import sweep
 from isbe_np.tables import WIDEST, page, table
 from isbe_np.training import SGD, Adam, AdamW, train

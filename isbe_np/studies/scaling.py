@@ -21,7 +21,7 @@ from isbe_np.executors import Opener
 from isbe_np.heads import Head, normalizers
 from isbe_np.studies.growth import PowerLaw, crossing, power_law
 from isbe_np.studies.measure import Ratio, paired_ratio, peak_memory, take_turns
-from isbe_np.studies.room import RUNS, SHARE, available_memory, most_classes, predicted_bytes, refusal, size
+from isbe_np.studies.memory_limits import RUNS, SHARE, available_memory, most_classes, predicted_bytes, refusal, size
 from isbe_np.studies.sweep import sweep
 from isbe_np.tables import WIDEST, page, table
 

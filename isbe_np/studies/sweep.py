@@ -26,9 +26,9 @@ from isbe_np.compiler import jit
 from isbe_np.compiler.jit import set_threads
 from isbe_np.environment import describe
 from isbe_np.executors import Opener, local, spread
-from isbe_np.files import DamagedFile, json_of, odd, one_line, opened, write_json
-from isbe_np.folders import user_path
-from isbe_np.plain import misfit
+from isbe_np.storage.files import DamagedFile, json_of, odd, one_line, opened, write_json
+from isbe_np.storage.folders import user_path
+from isbe_np.storage.json_data import misfit
 
 # What a time depends on besides the configuration; other results may come from another machine's cell.
 MACHINE = ("isbe_np", "python", "numpy", "numba", "cpu", "cores", "threads", "jit", "boundscheck")
@@ -64,7 +64,7 @@ def sweep(function: Callable[..., dict], cells: Mapping[str, dict], folder: Path
     threads : for the kernels of a worker. Answers do not depend on it, times do.
     same_machine : take an earlier answer only if versions, machine and threads are the same, as for times.
     progress : show a bar over cells on a terminal, and say on standard error when a worker died.
-    answer : what an answer is like, a pattern as in `plain.misfit`; a stored one that is otherwise cannot be used.
+    answer : what an answer is like, a pattern as in `json_data.misfit`; a stored one that is otherwise cannot be used.
 
     DamagedFile where a folder, a pipe, a socket or a device has the name of a cell's file; OSError where it cannot be made.
     """

@@ -20,13 +20,14 @@ from isbe_np.checks import nearest, whole
 from isbe_np.executors import Opener
 from isbe_np.networks import IMAGE, NETWORKS
 from isbe_np.studies.measure import paired_ratio
-from isbe_np.studies.saving import Saving, claim, mean, saving
 from isbe_np.studies.steps import CONTESTANTS, CONTROL, PARTS, RIVALS, Timed, timing_cell
 from isbe_np.studies.sweep import sweep
-from isbe_np.studies.timing_text import CLAIMED, JUDGED, timing_text
+from isbe_np.studies.time_saved import Saving, claim, mean, saving
 
 NETS = tuple(NETWORKS)
 BATCHES = (1, 4, 16, 64, 256, 1024)
+JUDGED = ("fused", "jacobian")  # against whom the claim is judged
+CLAIMED = {"backward": "the backward pass", "step": "the whole step"}  # and of what
 ANSWER = {"turns": int, "seconds": {part: {name: [float] for name in CONTESTANTS} for part in PARTS}}  # of `timing_cell`
 
 
@@ -98,11 +99,6 @@ class TimingStudy:
                    "verdict": self.claim(network, part, rival)}
                   for network in self.networks for part in CLAIMED for rival in JUDGED]
         return asdict(self) | {"savings": told, "claims": claims}
-
-    def text(self) -> str:
-        """Tables, and what they say."""
-        return timing_text(self)
-
 
 def timing(nets: Sequence[str] = NETS, batches: Sequence[int] = BATCHES, *, image: Sequence[int] = IMAGE,
            rounds: Sequence[int] = (12, 60), seconds: float = 15.0, seed: int = 0, folder: Path | None = None,

@@ -1,8 +1,8 @@
 """Checkpoints: a network with all that goes on training it, or runs it, in one file that is checked before it is believed.
 
-The file's form is that of `isbe_np.archive`: an .npz. Of a file from somebody else nothing is run: layers, heads and optimizers
-are made of the classes in `description`, or of those you pass, and numbers go into them only after every name, shape and size
-was found right. What its numbers are worth is another question: whoever wrote the file chose them.
+The file's form is that of `isbe_np.storage.archive`: an .npz. Of a file from somebody else nothing is run. Layers, heads and
+optimizers are made of the classes in `description`, or of those you pass. Numbers go into them only after every name, shape
+and size was found right. What its numbers are worth is another question: whoever wrote the file chose them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from isbe_np import archive
 from isbe_np.environment import describe
-from isbe_np.files import DamagedFile, Misfit, one_line
-from isbe_np.folders import user_path
 from isbe_np.graph import Graph
 from isbe_np.graph_nodes import names_of, wanted_arrays
 from isbe_np.heads import Head
 from isbe_np.layers import Layer, Node
-from isbe_np.plain import misfit, plain
+from isbe_np.storage import archive
+from isbe_np.storage.files import DamagedFile, Misfit, one_line
+from isbe_np.storage.folders import user_path
+from isbe_np.storage.json_data import misfit, plain
 from isbe_np.training import description
 from isbe_np.training.history import History
 from isbe_np.training.optimizers import Optimizer

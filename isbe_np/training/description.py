@@ -13,7 +13,6 @@ import numpy as np
 
 from isbe_np import layers as built_in
 from isbe_np.checks import FLOATS
-from isbe_np.files import Misfit
 from isbe_np.graph import Graph
 from isbe_np.graph_nodes import in_order
 from isbe_np.heads import Head
@@ -21,7 +20,8 @@ from isbe_np.heads.choices import BUILT_IN
 from isbe_np.layers import Input, Layer, Node
 from isbe_np.layers.attention import Attention, Projection
 from isbe_np.layers.base import InputLayer
-from isbe_np.plain import plain, settings
+from isbe_np.storage.files import Misfit
+from isbe_np.storage.json_data import plain, settings
 from isbe_np.training.optimizers import SGD, Adam, AdamW, Optimizer
 
 INPUT = "Input"
@@ -35,7 +35,7 @@ DTYPES = {dtype.name: dtype for dtype in FLOATS}
 # Numbers of one value of a network for one example: more are no network that somebody trained with this package.
 MOST_VALUES = 2**27
 
-# What the functions below return, as patterns for `plain.misfit`.
+# What the functions below return, as patterns for `json_data.misfit`.
 MADE = {"kind": str, "built_in": bool, "settings": (None, dict)}
 RANDOM = {"bit_generator": str, "state": {"state": int, "inc": int}, "has_uint32": int, "uinteger": int}
 NETWORK = {"dtype": str, "seed": int, "fuse": bool, "random": RANDOM, "layers": [MADE],

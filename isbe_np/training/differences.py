@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from isbe_np.files import Misfit
+from isbe_np.storage.files import Misfit
 from isbe_np.training import description
 from isbe_np.training.augmentation import RENAMED
 from isbe_np.training.optimizers import SGD, Optimizer

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from isbe_np.files import DamagedFile, one_line, opened, replacing
-from isbe_np.folders import user_path
 from isbe_np.graph import Graph
 from isbe_np.graph_nodes import wanted_arrays
 from isbe_np.layers.normalization import Normalization
+from isbe_np.storage.files import DamagedFile, one_line, opened, replacing
+from isbe_np.storage.folders import user_path
 
 NORMS = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
 DTYPES = {"float32": "F32", "float64": "F64"}

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from isbe_np.environment import describe
-from isbe_np.files import PART, DamagedFile, Misfit, odd, one_line
-from isbe_np.folders import user_path
-from isbe_np.locks import Lock
+from isbe_np.storage.files import PART, DamagedFile, Misfit, odd, one_line
+from isbe_np.storage.folders import user_path
+from isbe_np.storage.locks import Lock
 from isbe_np.training import checkpoint
 from isbe_np.training.checkpoint import Checkpoint
 from isbe_np.training.differences import DATA, refuse_another

@@ -15,7 +15,7 @@ from isbe_np.datasets.batches import batches
 from isbe_np.graph import Graph
 from isbe_np.heads import Head
 from isbe_np.kernels.finite import all_finite
-from isbe_np.plain import plain
+from isbe_np.storage.json_data import plain
 from isbe_np.training.augmentation import Augment
 from isbe_np.training.checkpoint import refuse_others
 from isbe_np.training.differences import default_optimizer

@@ -13,8 +13,8 @@ import isbe_np as isbe
 from drill import training
 from drill.rows import Outcome
 from drill.subjects import SUBJECTS
-from isbe_np import archive, files
-from isbe_np.files import write_json
+from isbe_np.storage import archive, files
+from isbe_np.storage.files import write_json
 from isbe_np.training.keeping import FILE
 
 AT = 7  # the step whose saving it is; 5 make an epoch

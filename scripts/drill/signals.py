@@ -18,7 +18,7 @@ from pathlib import Path
 import isbe_np as isbe
 from drill import training
 from drill.rows import Drill, Outcome, Row, number
-from isbe_np.files import write_json
+from isbe_np.storage.files import write_json
 from isbe_np.training.keeping import FILE
 
 COMMAND = ("train", "--net", "lenet5", "--epochs", "4", "--batch-size", "64", "--seed", "2", "--loss", "--augment")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import isbe_np as isbe
 from drill.subjects import state_of
-from isbe_np.files import write_json
+from isbe_np.storage.files import write_json
 
 BATCH, PER_EPOCH = 20, 30
 PACE = 0.004  # seconds a step takes at least where checkpoints are written by the clock, as with a larger network

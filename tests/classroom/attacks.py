@@ -275,8 +275,8 @@ PATCHES = [
     cheat("patches struct", "struct.calcsize = struct.Struct = lambda *a: 0", word="imports os"),
     cheat("empties sys.modules", "sys.modules.clear()"),
     cheat("another module called numpy", "import types\nsys.modules['numpy'] = types.ModuleType('numpy')"),
-    cheat("the runner's own packing", "frame = sys._getframe()\nwhile 'wire' not in frame.f_locals: frame = frame.f_back\n"
-          "frame.f_locals['wire'].pack = lambda values: b'\\x01\\x00\\x05\\x00' + bytes(8)", 0, "has shape ()"),
+    cheat("the runner's own packing", "frame = sys._getframe()\nwhile 'protocol' not in frame.f_locals: frame = frame.f_back\n"
+          "frame.f_locals['protocol'].pack = lambda values: b'\\x01\\x00\\x05\\x00' + bytes(8)", 0, "has shape ()"),
     cheat("the runner's frames", "frame = sys._getframe()\nwhile frame:\n    for where in list(frame.f_locals.items()):\n"
           "        if where[0] == 'given': where[1].update(score=16, function='right')\n"
           "        if where[0] == 'answers': where[1].write(struct.pack('<cQ', b'R', 0))\n    frame = frame.f_back", 0, "",

@@ -19,9 +19,9 @@ from attacks import ATTACKS, GOOD, ROOT
 
 from isbe_np.classroom import feedback, sandbox
 from isbe_np.classroom.assignment import find
-from isbe_np.classroom.cohort import grade
 from isbe_np.classroom.grading import Settings, grade_source
 from isbe_np.classroom.sandbox import Limits, Sandbox
+from isbe_np.classroom.whole_class import grade
 
 A1 = find(ROOT / "tutorials" / "assignments" / "a1")
 FIRST = dataclasses.replace(A1, tasks=(A1.task("1.1"),))

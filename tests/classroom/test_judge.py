@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isbe_np.classroom.judge import compare, shown
-from isbe_np.classroom.wire import Formula
+from isbe_np.classroom.protocol import Formula
 
 WANT = np.array([[1.0, -2.0], [np.inf, np.nan]])
 

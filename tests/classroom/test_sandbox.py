@@ -164,7 +164,7 @@ def test_a_missing_wall_is_reported():
     )
 
 
-@pytest.mark.parametrize("name", ["isbe_np", "matplotlib", "llvmlite", "wire", "runner", "pytest"])
+@pytest.mark.parametrize("name", ["isbe_np", "matplotlib", "llvmlite", "protocol", "runner", "pytest"])
 def test_other_packages_are_out_of_reach(name):
     with pytest.raises(Stopped, match=f"ModuleNotFoundError: {name} cannot be imported in an assignment"):
         call(f"import {name}\ndef f(x): return x", 1.0)

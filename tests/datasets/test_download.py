@@ -17,8 +17,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from isbe_np import files
 from isbe_np.datasets import download, web
+from isbe_np.storage import files
 
 DATA = np.random.default_rng(0).bytes(200_000)
 HALF = len(DATA) // 2

@@ -3,9 +3,10 @@ import re
 
 import pytest
 
-from isbe_np import datasets, files
+from isbe_np import datasets
 from isbe_np.datasets import places
 from isbe_np.datasets.catalogue import ENTRIES
+from isbe_np.storage import files
 
 
 def test_digits_need_no_files():

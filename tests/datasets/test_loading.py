@@ -175,7 +175,7 @@ def test_what_is_not_the_official_file_can_be_accepted_on_request(nowhere, shrin
 
 
 def test_the_cache_folder_of_each_system(monkeypatch, tmp_path):
-    from isbe_np import folders
+    from isbe_np.storage import folders
     for name in ("ISBE_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(folders.Path, "home", lambda: tmp_path)

@@ -8,8 +8,8 @@ import pytest
 import tiny
 
 import isbe_np as isbe
-from isbe_np import report
 from isbe_np.heads import routes
+from isbe_np.reports import summary
 from isbe_np.studies.compare import compare, train_twins
 from isbe_np.studies.comparison import Twin
 from isbe_np.training import History
@@ -83,7 +83,7 @@ def test_a_wrong_route_is_concluded(monkeypatch):
     monkeypatch.setitem(routes.SEND, "isbe", off)
     found = study()
     assert found.conclusions()[0].startswith("The routes do NOT agree: ") and found.twins[1].distance > 0
-    assert " !" in report.agreement_table(found.agreements)
+    assert " !" in summary.agreement_table(found.agreements)
 
 
 def test_the_batch_is_no_larger_than_the_data():
@@ -104,7 +104,7 @@ def test_ctrl_c_in_the_first_training_leaves_the_second_out(monkeypatch):
     twins = train_twins(tiny.net, ("isbe", "fused"), tiny.dataset(), 2, 6, 0, False)
     assert len(twins) == 1 and twins[0].history.stopped == "interrupted"
     found = dataclasses.replace(found, twins=twins)
-    assert "were not finished" in found.conclusions()[-2] and "not finished" in report.comparison_text(found)
+    assert "were not finished" in found.conclusions()[-2] and "not finished" in summary.comparison_text(found)
 
 
 def test_trainings_without_an_epoch_are_said_to_be_unfinished():

@@ -9,8 +9,8 @@ import tiny
 import isbe_np.studies.data as study
 from isbe_np import cli, datasets, plots
 from isbe_np.studies.data import DataStudy, Row, Step, data, step_cell
+from isbe_np.studies.from_json import restore
 from isbe_np.studies.measure import Ratio
-from isbe_np.studies.restore import restore
 from isbe_np.studies.steps import CONTESTANTS
 
 

@@ -10,9 +10,9 @@ import tiny
 import isbe_np as isbe
 from isbe_np.studies import failures as study
 from isbe_np.studies.failures import FAILURES, Failures, Outcome, failure_cell, failures
-from isbe_np.studies.restore import restore
+from isbe_np.studies.faulty_trainings import RATE, Failure
+from isbe_np.studies.from_json import restore
 from isbe_np.studies.sweep import file_name
-from isbe_np.studies.wrong import RATE, Failure
 from isbe_np.training.diagnosis import NO_CAUSE
 
 SIZES = {"train_images": 60, "test_images": 40, "batch_size": 20, "epochs": 2}

@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 import isbe_np as isbe
-from isbe_np import report
+from isbe_np.reports import summary
 from isbe_np.studies import kernels
 from isbe_np.studies.kernels import KernelAgreement, compare_kernels, kernel_agreement, kernel_costs
 from isbe_np.studies.measure import Ratio
@@ -160,11 +160,11 @@ def test_words_of_kernels_that_differ(gradient, words):
     assert found.conclusions()[0] == (
         f"Plain and fast kernels do NOT agree: they differ by up to 3.0e-07 in float32 (tolerance 5e-06) and {words} in "
         f"float64 (tolerance 1e-12). Beyond rounding: tiny in float64 at dense_1.bias.")
-    assert f"{words} !" in report.kernels_table(found)
+    assert f"{words} !" in summary.kernels_table(found)
 
 
 def test_the_table_has_a_row_for_each_contestant_and_fits():
-    lines = report.kernels_table(made()).splitlines()
+    lines = summary.kernels_table(made()).splitlines()
     assert max(map(len, lines)) <= WIDEST
     assert [line.split() for line in lines[2:]] == [
         ["tiny", "plain", "20.00", "4", "2", "to", "8", "3.0e-07", "2.0e-16"],

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import isbe_np as isbe
-from isbe_np import cli, report
+from isbe_np import cli
+from isbe_np.reports import summary
 from isbe_np.studies.normalizers import SLACK, normalizers
 
 EQUAL, DIFFERENT, REFUSED = "equal", "different", "refused"
@@ -185,7 +186,7 @@ def test_conclusions(found):
 
 
 def test_the_text(found):
-    text = report.normalizers_text(found, 2000)
+    text = summary.normalizers_text(found, 2000)
     assert "softmax      equal 2e-16" in text and "entmax15     equal" in text
     assert text.count("takes the logarithm") == 1 and text.count("flat zone") == 1 and "unbounded" in text
     assert all(sentence in text for sentence in found.conclusions())

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import pytest
 
-from isbe_np.studies.restore import restore
+from isbe_np.studies.from_json import restore
 
 
 @dataclass

@@ -9,10 +9,10 @@ import pytest
 
 import isbe_np as isbe
 from isbe_np.compiler.jit import SETTINGS
-from isbe_np.studies import room, scaling
+from isbe_np.studies import memory_limits, scaling
 from isbe_np.studies.growth import crossing, power_law
 from isbe_np.studies.measure import peak_memory
-from isbe_np.studies.room import RUNS, available_memory, most_classes, predicted_bytes, refusal, size
+from isbe_np.studies.memory_limits import RUNS, available_memory, most_classes, predicted_bytes, refusal, size
 from isbe_np.studies.scaling import Point, ScalingStudy
 
 LIMIT = "isbe_np.heads.normalizers.JACOBIAN_LIMIT"
@@ -112,10 +112,10 @@ def test_a_container_of_the_first_version_that_knows_not_its_host(tmp_path):
 
 
 def test_other_systems(tmp_path, monkeypatch):
-    monkeypatch.setattr(room.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.__getitem__, raising=False)
+    monkeypatch.setattr(memory_limits.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.__getitem__, raising=False)
     assert available_memory(tmp_path) == 2_048_000
-    monkeypatch.delattr(room.os, "sysconf")
-    assert available_memory(tmp_path) == room.UNKNOWN
+    monkeypatch.delattr(memory_limits.os, "sysconf")
+    assert available_memory(tmp_path) == memory_limits.UNKNOWN
 
 
 def test_a_power_law_is_found_over_the_largest_sizes():

@@ -9,14 +9,14 @@ import pytest
 import tiny
 
 from isbe_np.environment import describe
-from isbe_np.plain import misfit
-from isbe_np.studies import saving, steps, timing
+from isbe_np.reports.timing import timing_text
+from isbe_np.storage.json_data import misfit
+from isbe_np.studies import steps, time_saved, timing
+from isbe_np.studies.from_json import restore
 from isbe_np.studies.measure import Ratio
-from isbe_np.studies.restore import restore
-from isbe_np.studies.saving import Saving, chance_of, claim
 from isbe_np.studies.steps import CONTESTANTS, CONTROL, PARTS, RIVALS, Timed
+from isbe_np.studies.time_saved import Saving, chance_of, claim
 from isbe_np.studies.timing import ANSWER, TimingStudy
-from isbe_np.studies.timing_text import timing_text
 from isbe_np.training import SGD
 
 
@@ -137,13 +137,13 @@ def test_the_noise_is_the_most_that_the_control_shows_at_any_batch_size_of_the_n
 
 
 def test_a_share_saved_follows_from_the_ratio_of_times():
-    s = saving.saving(Ratio(1.25, 1, 2))
+    s = time_saved.saving(Ratio(1.25, 1, 2))
     assert (s.value, s.low, s.high) == pytest.approx((0.2, 0, 0.5)) and s.text() == "+20.0 [+0.0, +50.0]"
     assert Saving(-0.0001, -0.01, 0).text() == "+0.0 [-1.0, +0.0]"
 
 
 def test_means_over_batch_sizes_and_their_intervals():
-    s = saving.mean([Saving(0.02, -0.01, 0.06), Saving(0.04, 0, 0.07)])
+    s = time_saved.mean([Saving(0.02, -0.01, 0.06), Saving(0.04, 0, 0.07)])
     assert (s.value, s.low, s.high) == pytest.approx((0.03, 0.03 - 0.025, 0.03 + 0.025))
     found = study(timed(fused=0.02), timed(batch=4, fused=0.06), timed("n1", fused=0.03, isbe_again=0.03))
     assert found.pooled("n0", "step", "fused").value == pytest.approx(0.04)
@@ -213,7 +213,7 @@ def test_a_study_can_be_told_and_made_again():
     found = study(timed(noise=0.01, fused=0.05), timed(batch=4, noise=0.01, seed=1), failed={"n1 batch 1": "dead"})
     told = json.loads(json.dumps(found.as_dict()))
     again = restore(TimingStudy, told)
-    assert again == found and again.text() == found.text() and again.as_dict() == found.as_dict()
+    assert again == found and timing_text(again) == timing_text(found) and again.as_dict() == found.as_dict()
     assert {"network": "n0", "part": "step", "rival": "fused", "batch": 1}.items() <= next(
         s for s in told["savings"] if (s["part"], s["rival"]) == ("step", "fused") and s["verdict"] == "faster").items()
     assert [c["verdict"] for c in told["claims"] if c["rival"] == "fused" and c["part"] == "step"] == ["confirmed"]

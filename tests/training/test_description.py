@@ -17,7 +17,7 @@ from isbe_np.graph import Graph
 from isbe_np.heads.choices import BUILT_IN
 from isbe_np.layers.attention import Attention, Projection
 from isbe_np.networks import NETWORKS
-from isbe_np.plain import misfit
+from isbe_np.storage.json_data import misfit
 from isbe_np.training import description
 from isbe_np.training.description import LAYERS, OPTIMIZERS
 from isbe_np.training.optimizers import Optimizer

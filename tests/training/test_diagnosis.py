@@ -11,7 +11,7 @@ import tiny
 import isbe_np as isbe
 from isbe_np import cli, datasets
 from isbe_np.heads import Normalizer
-from isbe_np.studies.wrong import Formula, Smoothed, Sums, Twice, softmax
+from isbe_np.studies.faulty_trainings import Formula, Smoothed, Sums, Twice, softmax
 from isbe_np.training.diagnosis import NO_CAUSE, diagnose, guessing, no_better, too_large
 from isbe_np.training.head_faults import distance, faults, silenced
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import isbe_np as isbe
-from isbe_np.studies.wrong import Formula, Sums, softmax
+from isbe_np.studies.faulty_trainings import Formula, Sums, softmax
 from isbe_np.training.diagnosis import NO_CAUSE
 
 pytestmark = [

@@ -16,7 +16,7 @@ import pytest
 import tiny
 
 import isbe_np as isbe
-from isbe_np import files
+from isbe_np.storage import files
 from isbe_np.training import checkpoint, keeping, observer
 from isbe_np.training.diagnosis import Early
 

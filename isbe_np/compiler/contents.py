@@ -10,7 +10,7 @@ from pathlib import Path
 
 from isbe_np.compiler.cache import version_folder
 from isbe_np.compiler.entries import KERNEL
-from isbe_np.files import PART
+from isbe_np.storage.files import PART
 
 VERSION = re.compile(r"[0-9a-f]{16}")  # the name of a version's folder
 

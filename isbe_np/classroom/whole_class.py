@@ -24,7 +24,7 @@ from isbe_np.classroom.assignment import Assignment, from_files
 from isbe_np.classroom.grading import Report, Settings, empty_report, grade_source
 from isbe_np.classroom.submissions import Submission, collect
 from isbe_np.executors import Opener, local, spread
-from isbe_np.files import write_text
+from isbe_np.storage.files import write_text
 
 GRADER_FAULT = "The grader itself failed here, which is no fault of yours. Tell your instructor: "
 

@@ -13,8 +13,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from isbe_np import archive
-from isbe_np.files import DamagedFile
+from isbe_np.storage import archive
+from isbe_np.storage.files import DamagedFile
 
 FACTS = {"who": "ü", "numbers": [1, 2.5, None, True]}
 ARRAYS = {"first": np.arange(6, dtype=np.float32).reshape(2, 3), "second/part.of it": np.arange(4, dtype=np.float64)}
@@ -461,7 +461,7 @@ def test_what_cannot_be_written_leaves_the_file_as_it_was(facts, arrays, kind, p
 def test_a_full_disk_leaves_the_file_as_it_was(path):
     """A limit on the length of files stands for it."""
     before = path.read_bytes()
-    program = ("import resource, sys, numpy as np; from isbe_np import archive; "
+    program = ("import resource, sys, numpy as np; from isbe_np.storage import archive; "
                "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
                "try: archive.write(sys.argv[1], {}, {'a': np.zeros(10**5)}, 'previous.npz')\n"
                "except OSError as fault: print(type(fault).__name__, fault.strerror)")

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from isbe_np.classroom.wire import (
+from isbe_np.classroom.protocol import (
     DTYPES,
     Formula,
     NotNumbers,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isbe_np.explain import Explanation
-from isbe_np.files import one_line
+from isbe_np.storage.files import one_line
 from isbe_np.studies.comparison import TOLERANCE, Agreement, Comparison
 from isbe_np.studies.cost import Cost, HeadCosts, StepCosts
 from isbe_np.studies.kernels import KernelComparison

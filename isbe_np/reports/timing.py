@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from isbe_np.studies.saving import CLAIM, VERDICTS, Saving, chance_of, reached
 from isbe_np.studies.steps import CONTROL, PARTS, RIVALS
+from isbe_np.studies.time_saved import CLAIM, VERDICTS, Saving, chance_of, reached
+from isbe_np.studies.timing import CLAIMED, JUDGED, TimingStudy
 from isbe_np.tables import WIDEST, page, table
 
-if TYPE_CHECKING:
-    from isbe_np.studies.timing import TimingStudy
-
-JUDGED = ("fused", "jacobian")  # against whom the claim is judged
-CLAIMED = {"backward": "the backward pass", "step": "the whole step"}  # and of what
 AMOUNT = f"{100 * CLAIM:g} %"
 SHOWN = 5  # steps from short to long, of which one sentence tells
 

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from isbe_np import locks
-from isbe_np.locks import Lock
+from isbe_np.storage import locks
+from isbe_np.storage.locks import Lock
 
 names_it = pytest.mark.skipif(os.name != "posix", reason="elsewhere what is locked cannot be read")
-HOLDER = "import sys, time; from pathlib import Path; from isbe_np.locks import Lock; lock = Lock(Path(sys.argv[1])); "
+HOLDER = "import sys, time; from pathlib import Path; from isbe_np.storage.locks import Lock; lock = Lock(Path(sys.argv[1])); "
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_where_there_are_no_locks_one_is_warned_and_goes_on(path, monkeypatch, c
     monkeypatch.setattr(locks, "_lock", none)
     lock, second = Lock(path), Lock(path)
     first, _ = caplog.records
-    assert first.levelname == "WARNING" and first.name == "isbe_np.locks"
+    assert first.levelname == "WARNING" and first.name == "isbe_np.storage.locks"
     assert first.getMessage() == (f"{path} cannot be locked (Operation not supported): take care that no second process uses "
                                   f"its folder.")
     lock.release(), second.release()

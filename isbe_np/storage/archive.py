@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from isbe_np.files import DamagedFile, json_of, opened, replacing
+from isbe_np.storage.files import DamagedFile, json_of, opened, replacing
 
 FACTS = "facts.json"
 SUM = 64  # characters of a SHA-256

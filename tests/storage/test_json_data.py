@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from isbe_np.plain import misfit, plain, settings
+from isbe_np.storage.json_data import misfit, plain, settings
 
 
 @pytest.mark.parametrize("value, wanted", [

@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from isbe_np.files import odd
+from isbe_np.storage.files import odd
 
 logger = logging.getLogger(__name__)
 

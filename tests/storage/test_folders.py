@@ -10,7 +10,7 @@ import tiny
 import isbe_np as isbe
 from isbe_np import cli, lessons
 from isbe_np.datasets import cifar, idx, places
-from isbe_np.folders import cache_root, user_path
+from isbe_np.storage.folders import cache_root, user_path
 from isbe_np.studies.sweep import stored, sweep
 from isbe_np.training.keeping import newest
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from isbe_np import files
+from isbe_np.storage import files
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions, links and folders of POSIX")
 

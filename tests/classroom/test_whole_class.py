@@ -14,9 +14,9 @@ from html.parser import HTMLParser
 import pytest
 
 from isbe_np import cli
-from isbe_np.classroom import cohort, feedback
+from isbe_np.classroom import feedback, whole_class
 from isbe_np.classroom.assignment import find
-from isbe_np.classroom.cohort import grade
+from isbe_np.classroom.whole_class import grade
 from isbe_np.executors import local
 
 A1 = find("a1")
@@ -79,8 +79,8 @@ def test_any_executor_gives_the_same_reports(handed_in, tmp_path):
 
 def test_a_second_run_grades_only_what_has_changed(handed_in, tmp_path, monkeypatch):
     out, graded = tmp_path / "out", []
-    real = cohort._grade_one
-    monkeypatch.setattr(cohort, "_grade_one", lambda *given: graded.append(given[2]) or real(*given))
+    real = whole_class._grade_one
+    monkeypatch.setattr(whole_class, "_grade_one", lambda *given: graded.append(given[2]) or real(*given))
     run(handed_in, out)
     first = {path.name: path.read_bytes() for path in (out / "feedback").iterdir()}
     assert len(graded) == 4
@@ -120,7 +120,7 @@ def test_the_graders_own_fault_is_told_and_tried_again(handed_in, tmp_path, monk
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(cohort, "_grade_one", fail)
+        patch.setattr(whole_class, "_grade_one", fail)
         done = run(handed_in, out)
     assert all(report.incidents == ["grader failed"] for _, report in done)
     assert "The grader itself failed here" in (out / "feedback" / "ann.md").read_text()
@@ -139,9 +139,9 @@ def test_folders_are_refused_where_they_would_mix(handed_in, tmp_path):
 
 def test_gradescope_gets_a_result_first_and_last(handed_in, tmp_path, monkeypatch):
     out, seen = tmp_path / "out", []
-    real = cohort._grade_one
+    real = whole_class._grade_one
     monkeypatch.setattr(
-        cohort, "_grade_one", lambda *given: seen.append(json.loads((out / "results.json").read_text())) or real(*given)
+        whole_class, "_grade_one", lambda *given: seen.append(json.loads((out / "results.json").read_text())) or real(*given)
     )
     run(handed_in / "bob.py", out, for_gradescope=True)
     first, last = *seen, json.loads((out / "results.json").read_text())

@@ -1,0 +1,1 @@
+"""Results as text. A study returns data; what a person reads of it is written here."""
