@@ -1015,6 +1015,7 @@ def run_tests(folder: Path, tests: str) -> tuple[int, str]:
     settings = {"NUMBA_DISABLE_JIT": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder), "MPLBACKEND": "Agg"}
     files, _, keyword = tests.partition(" -k ")
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-rf", "--tb=line", "-p", "no:cacheprovider", *files.split(),
+               "-m", "not peers and not browser",
                *(["-k", keyword] if keyword else []), *(f"--deselect={name}" for name in TOO_SLOW)]
     try:
         done = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=SECONDS)

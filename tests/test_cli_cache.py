@@ -15,6 +15,8 @@ import isbe_np as isbe
 from isbe_np import cli
 from isbe_np.compiler import cache, contents
 
+pytestmark = pytest.mark.exhaustive
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links are another matter on Windows")
 OTHER = "0123456789abcdef"
 

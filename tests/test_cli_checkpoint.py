@@ -205,6 +205,7 @@ def test_a_note_of_somebody_else_decides_nothing(small, capsys):
         optimizer = isbe.SGD(0.1, momentum=0.9)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="it trains a real network, which takes minutes without the compiler")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_real_process_is_terminated_and_resumed(tmp_path):

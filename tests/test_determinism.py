@@ -20,6 +20,8 @@ import isbe_np as isbe
 from isbe_np.compiler import jit
 from isbe_np.kernels import activations, optimizers
 
+pytestmark = pytest.mark.exhaustive
+
 COMPILED = not numba.config.DISABLE_JIT
 # The kernels that `network` computes with: a test's, by the fixture `alone`, or those asked for on the command line.
 KERNELS = sys.argv[2] if __name__ == "__main__" else "fast"

@@ -12,6 +12,8 @@ from cluster import processes
 
 from isbe_np.executors import TRIES, dask, local, spread
 
+pytestmark = pytest.mark.exhaustive
+
 
 def square(x):
     if x == 3:

@@ -35,6 +35,8 @@ from drill import (  # noqa: E402
 )
 from drill.rows import Drill, Outcome, Row, text  # noqa: E402
 
+pytestmark = pytest.mark.exhaustive
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the drill kills, forks and links as POSIX does")
 
 

@@ -40,6 +40,7 @@ def run(net, N, random):
     return y, net.backward(random.normal(size=y.shape).astype(net.dtype), input_gradient=True)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("N", [1, 3, 33, 130])
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_bits(case, N, dtype):

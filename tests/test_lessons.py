@@ -16,6 +16,7 @@ from isbe_np.compiler.jit import SETTINGS
 
 CODE = Path(__file__).parents[1]
 TUTORIALS = sorted((CODE / "tutorials").glob("plot_*.py"))
+FIRST_AND_OTHERS = [TUTORIALS[0], *(pytest.param(path, marks=pytest.mark.exhaustive) for path in TUTORIALS[1:])]
 
 LESSON = '''"""
 A lesson
@@ -361,7 +362,7 @@ def test_a_tutorial_has_the_form_of_one(path):
 
 
 @pytest.mark.skipif(SETTINGS.DISABLE_JIT, reason="tutorials would take minutes without the compiler")
-@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FIRST_AND_OTHERS, ids=lambda path: path.stem)
 def test_a_tutorial_runs_with_its_solutions_and_leaves_a_figure(path, tmp_path):
     source = path.read_text(encoding="utf-8")
     solutions = re.findall(r"\.\. code-block:: python\n\n((?: +.*\n|\n)+)", section(source, "Solutions") + "\n")
@@ -377,7 +378,7 @@ def test_a_tutorial_runs_with_its_solutions_and_leaves_a_figure(path, tmp_path):
 
 
 @pytest.mark.skipif(SETTINGS.DISABLE_JIT, reason="tutorials would take minutes without the compiler")
-@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FIRST_AND_OTHERS, ids=lambda path: path.stem)
 def test_a_tutorial_steps_on_a_terminal(path, tmp_path):
     cells = lessons.cells(path.read_text(encoding="utf-8"))
     terminal = Terminal(path, "--out", str(tmp_path))

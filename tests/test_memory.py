@@ -36,6 +36,7 @@ print(memory("VmHWM") - before - x.nbytes, net.memory({N}).total)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes hours without the compiler")
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from Linux's /proc")
 @pytest.mark.parametrize("net, N", [("n1", 256), ("n1", 700), ("lenet5", 1000), ("n0", 4000), ("n2", 300), ("resnet", 300),

@@ -118,6 +118,7 @@ def test_every_axis_says_what_it_shows(name):
         assert ax.get_title() or ax.get_xlabel() or (colourbar and ax.get_ylabel()) or tile
 
 
+@pytest.mark.exhaustive
 @every_figure
 def test_the_same_results_give_the_same_figure(name):
     assert drawn(FIGURES[name]()) == drawn(FIGURES[name]())
@@ -161,6 +162,7 @@ DRAWN = {**FIGURES, **{f"stored {name}": partial(stored, name) for name in STUDI
          "one example": lambda: plots.routes_figure(explain([0.3, 0.2, 0.1], 0))}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("make", DRAWN.values(), ids=DRAWN)
 def test_no_tick_s_label_is_printed_on_another(make):
     assert labels_on_another(make()) == []

@@ -65,6 +65,7 @@ def test_every_seed_s_difference_is_a_point():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("accuracy", [((None, None), (None, None)), ((0.5,), (0.6,)), ((), ())])
 def test_runs_that_all_diverged_or_are_few_can_be_drawn(accuracy):
     drawn(reductions_figure(found(accuracy)))

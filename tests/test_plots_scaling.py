@@ -55,6 +55,7 @@ def test_memory_with_its_limits_and_what_was_not_run():
                       "50% of what was available, 500 kB:\njacobian up to C = 247": 500_000}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("found", [study(), study(rounds=2), study(sizes=(4,)), study(sizes=()), study((), ()),
                                    study(refused=())])
 def test_any_study_can_be_drawn(found):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.exhaustive
+
 ROOT = Path(__file__).resolve().parents[1]
 # What Python has imported, or looked for, before it comes to any line of the package.
 BEFORE = {"nt", "_winapi", *subprocess.run([sys.executable, "-P", "-c", "import re, runpy, sys; print(*sys.modules)"],

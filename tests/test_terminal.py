@@ -50,6 +50,7 @@ def test_characters_are_replaced_by_readable_ones(monkeypatch, encoding, text):
     assert stream.buffer.getvalue().decode(encoding) == text
 
 
+@pytest.mark.exhaustive
 def test_a_process_with_a_plain_locale_shows_its_help():
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     for setting in (plain, {"PYTHONIOENCODING": "latin-1"}):
@@ -136,6 +137,7 @@ def test_output_that_nobody_reads_any_more_is_no_error():
     assert done.returncode == 141 and done.stderr == b""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("given", "said"), [
     ("nonsense", True), ("module://nosuch.thing", True), ("tkagg", False)])
 def test_a_backend_that_is_not_installed_gives_way_to_agg_and_is_told_once(tmp_path, given, said):

@@ -14,6 +14,8 @@ import isbe_np as isbe
 from isbe_np import cli, warmup
 from isbe_np.compiler import cache
 
+pytestmark = pytest.mark.exhaustive
+
 compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled under NUMBA_DISABLE_JIT")
 ROOT = str(Path(isbe.__file__).resolve().parent.parent)
 # What a user does after a warm-up, and how many kernels it compiles.

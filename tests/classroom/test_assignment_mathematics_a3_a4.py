@@ -13,6 +13,8 @@ from isbe_np.classroom.judge import compare
 from isbe_np.classroom.release import strip
 from isbe_np.compiler.jit import SETTINGS
 
+pytestmark = pytest.mark.exhaustive
+
 A3, A4 = find("a3"), find("a4")
 needs_jit = pytest.mark.skipif(bool(SETTINGS.DISABLE_JIT), reason="only a compiled solution is within the limits of time")
 # Convolutions as isbe_np's own tests have them, with square filters: N, C, H, W, O, K, stride, padding.

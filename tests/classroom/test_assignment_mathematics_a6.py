@@ -12,6 +12,8 @@ from isbe_np.classroom.assignment import find, generator
 from isbe_np.classroom.grading import grade_source
 from isbe_np.datasets import digits
 
+pytestmark = pytest.mark.exhaustive
+
 A6 = find(Path(__file__).parents[2] / "tutorials" / "assignments" / "a6")
 SOLUTION = A6.solution
 

@@ -23,6 +23,8 @@ from isbe_np.classroom.grading import Settings, grade_source
 from isbe_np.classroom.sandbox import Limits, Sandbox
 from isbe_np.classroom.whole_class import grade
 
+pytestmark = pytest.mark.exhaustive
+
 A1 = find(ROOT / "tutorials" / "assignments" / "a1")
 FIRST = dataclasses.replace(A1, tasks=(A1.task("1.1"),))
 TWO = dataclasses.replace(A1, tasks=(A1.task("1.1"), A1.task("1.3")))  # for a process that hangs costs seconds in every task

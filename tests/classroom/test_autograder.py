@@ -14,6 +14,8 @@ from isbe_np import cli
 from isbe_np.classroom.assignment import find
 from isbe_np.classroom.autograder import autograder
 
+pytestmark = pytest.mark.exhaustive
+
 A1 = find("a1")
 
 

@@ -37,6 +37,7 @@ def points(report):
     return {f"{task.number} {check.name}": check.score for task in report.tasks for check in task.checks}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("old", "new", "lost"),
     [

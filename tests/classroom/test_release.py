@@ -137,6 +137,7 @@ def test_a_stub_that_passes_is_an_error():
         prove(from_files("m1", files(easy)))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("folder", available(), ids=lambda folder: folder.name)
 def test_every_assignment_shows_no_trace_of_its_solution(folder):
     assignment = find(folder)
@@ -190,6 +191,7 @@ def handed_out(tmp_path_factory):
     return folder
 
 
+@pytest.mark.exhaustive
 def test_release_needs_an_empty_folder(handed_out, capsys):
     before = {path: path.read_bytes() for path in handed_out.iterdir() if path.is_file()}
     assert cli.main(["assignment", "release", "a1", str(handed_out)]) == 2
@@ -207,6 +209,7 @@ def pytest_in(folder, *arguments):
     )
 
 
+@pytest.mark.exhaustive
 def test_the_public_tests_run_by_task(handed_out):
     stub = handed_out / "a1.py"
     text = stub.read_text()

@@ -64,6 +64,7 @@ def test_grades_feedback_and_the_class(handed_in, tmp_path):
     assert not list(out.rglob(".*")) and json.loads((out / "grading.json").read_text()) == {"assignment": "a1", "seed": 7}
 
 
+@pytest.mark.exhaustive
 def test_any_executor_gives_the_same_reports(handed_in, tmp_path):
     def told(out):
         return {
@@ -77,6 +78,7 @@ def test_any_executor_gives_the_same_reports(handed_in, tmp_path):
     assert told(tmp_path / "threads") == told(tmp_path / "spawned") == told(tmp_path / "one")
 
 
+@pytest.mark.exhaustive
 def test_a_second_run_grades_only_what_has_changed(handed_in, tmp_path, monkeypatch):
     out, graded = tmp_path / "out", []
     real = whole_class._grade_one
@@ -190,6 +192,7 @@ def test_no_page_table_or_terminal_obeys_a_submission(tmp_path, capsys):
     assert "\x1b" not in json.dumps(results, ensure_ascii=False) and "\\u001b" not in json.dumps(results)
 
 
+@pytest.mark.exhaustive
 def test_the_command_line(handed_in, tmp_path, capsys):
     out = tmp_path / "out"
     assert (
@@ -225,6 +228,7 @@ def test_the_command_line(handed_in, tmp_path, capsys):
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_is_interrupted_goes_on_where_it_was(tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

@@ -143,6 +143,7 @@ print(ended, np.isfinite(net.forward(data.x_train)).all())
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled under NUMBA_DISABLE_JIT")
 @pytest.mark.parametrize(("cache", "work", "ended"), [
     ("0", "forward", "interrupted, no steps True"), ("1", "forward", "interrupted, no steps True"),

@@ -19,7 +19,8 @@ from permissions import may_not_write
 
 import isbe_np as isbe
 
-pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled under NUMBA_DISABLE_JIT")
+pytestmark = [pytest.mark.exhaustive,
+              pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled under NUMBA_DISABLE_JIT")]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions are another matter on Windows")
 
 CALLEE = """

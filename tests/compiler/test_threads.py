@@ -21,6 +21,8 @@ import isbe_np as isbe
 from isbe_np.compiler import jit
 from isbe_np.compiler.jit import prange
 
+pytestmark = pytest.mark.exhaustive
+
 MOST = numba.config.NUMBA_NUM_THREADS
 compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="plain Python runs in one thread and takes minutes")
 several_threads = pytest.mark.skipif(MOST < 2 or bool(numba.config.DISABLE_JIT), reason="there is one thread only")

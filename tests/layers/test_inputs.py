@@ -97,6 +97,7 @@ every_memory = pytest.mark.parametrize(
     "memory", [fortran, every_other, backwards, read_only, repeated, misaligned, mapped], ids=lambda f: f.__name__)
 
 
+@pytest.mark.exhaustive
 @every_layer
 @every_memory
 def test_layers_take_any_memory_with_the_same_bits_and_leave_it_alone(name, memory, dtype, random, tmp_path):
@@ -119,6 +120,7 @@ def head_run(normalizer, route, x, t):
     return [head.forward(x), head.backward(t), head.loss(t)]
 
 
+@pytest.mark.exhaustive
 @every_normalizer
 @every_memory
 def test_heads_take_any_memory_with_the_same_bits_and_leave_it_alone(normalizer, memory, dtype, random, tmp_path):
@@ -151,6 +153,7 @@ def test_the_first_rows_of_a_batch_give_what_they_give_alone(name, dtype, random
             assert_close(a + b, total, factor=3)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in LAYERS if not name.startswith(SUMS_OF_PRODUCTS)])
 def test_layers_without_sums_of_products_give_the_same_bits_for_part_of_a_batch(name, dtype, random):
     """Dense and Conv2D sum in an order that may depend on the batch's size: for them it holds to rounding."""
@@ -173,6 +176,7 @@ def test_heads_give_the_same_bits_for_part_of_a_batch(normalizer, dtype, random)
                 assert rows.tobytes() == all_rows[:k].tobytes(), (route, k)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "embedding"])
 @pytest.mark.parametrize("N", [1, 2, 3, 5, 6, 7, 9, 13])
 def test_one_example_and_batches_that_are_no_multiple_of_four(name, N, random):

@@ -99,6 +99,7 @@ def test_cells_stay_in_their_order_and_names_become_files(threads):
     assert file_name("n1 softmax/isbe seed 0") == "n1_softmax_isbe_seed_0.json"
 
 
+@pytest.mark.exhaustive
 def test_the_same_bits_in_threads_processes_and_on_a_cluster(threads):
     cells = {name: CELLS[name] for name in ("seed 0", "seed 1")}
     with processes() as cluster:

@@ -21,6 +21,8 @@ from isbe_np.studies import sweep as module
 from isbe_np.studies.failures import FAILURES, failures
 from isbe_np.studies.sweep import stored, sweep
 
+pytestmark = pytest.mark.exhaustive
+
 trains = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="trains on 2,000 images, which takes minutes without the compiler")
 STUDY = ["study", "failures", "--seeds", "1", "--epochs", "2"]
 # The command line in a process that kills another (0: itself) as soon as so many cells are stored.

@@ -47,6 +47,7 @@ def test_two_images_alike_are_changed_differently(augment, images):
     assert len({one.tobytes() for one in changed}) > 5
 
 
+@pytest.mark.exhaustive
 @EVERY
 def test_out_is_filled_and_returned_and_the_images_are_left_alone(augment, images):
     kept, out = images.copy(), np.full((3, 2, 8, 7), np.nan, images.dtype)
