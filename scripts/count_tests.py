@@ -35,8 +35,9 @@ INTRO = """# Tests
 
 Written by `python scripts/count_tests.py`; `--check` tells whether the counts are up to date.
 
-`python -m pytest` runs what takes a few minutes, and `python -m pytest -m exhaustive` what takes long, waits, kills, or looks at
-every case. With `NUMBA_DISABLE_JIT=1` the kernels run as plain Python, and some files skip what would take minutes then. `python scripts/inject_faults.py` puts faults into a copy of the package and requires that these tests fail.
+`python -m pytest` runs what takes a few minutes. `python -m pytest -m exhaustive` runs what takes long, waits, kills, or looks
+at every case. With `NUMBA_DISABLE_JIT=1` the kernels run as plain Python, and some files skip what would take minutes then.
+`python scripts/inject_faults.py` puts faults into a copy of the package and requires that these tests fail.
 The folders mirror those of the package.
 
 """
