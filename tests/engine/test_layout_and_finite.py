@@ -39,8 +39,10 @@ def test_images_are_laid_inside_larger_ones(P, dtype, random):
 def test_lay_tells_what_is_not_finite(bad, dtype):
     a, b = np.full((3, 50), np.finfo(dtype).max, dtype), np.zeros(150, dtype)
     assert lay(a, np.arange(3) * 50, b, 50, 0) and (b == a.ravel()).all()
-    a[1, 49] = bad
-    assert not lay(a, np.arange(3) * 50, b, 50, 0)
+    for place in (0, 49):
+        spoiled = a.copy()
+        spoiled[1, place] = bad
+        assert not lay(spoiled, np.arange(3) * 50, b, 50, 0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -110,3 +110,14 @@ def test_backward_of_nan_is_as_in_pytorch(name, dtype):
     x, dy = np.array([nan, nan, 0.5, -4, 0.5], dtype), np.array([2, nan, nan, nan, 2], dtype)
     passed, closed = 2 / 6 if name == "hardsigmoid" else 2, nan if name == "leaky_relu" else 0
     np.testing.assert_allclose(backward(name, x, dy), [passed, nan, nan, closed, passed], rtol=1e-6)
+
+
+@every_dtype
+def test_tanh_s_slope_keeps_its_digits_where_y_is_nearly_1(dtype):
+    """1 − y² would round y² to 1 first."""
+    eps = np.finfo(dtype).eps
+    y = np.array([1 - eps, eps - 1, 1 - 3 * eps], dtype)
+    dx = np.empty_like(y)
+    activations.tanh_backward(y, y, np.ones_like(y), dx)
+    wide = y.astype(np.longdouble)
+    np.testing.assert_allclose(dx, (1 - wide) * (1 + wide), rtol=4 * eps)

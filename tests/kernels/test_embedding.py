@@ -30,3 +30,11 @@ def test_every_number_up_to_2_to_the_24_is_a_token_of_float32():
     most, tokens = 1 << 24, np.zeros(3, np.int64)
     assert whole_numbers(np.array([most - 1, most - 2, 0], np.float32), most, tokens) == -1
     assert tokens.tolist() == [most - 1, most - 2, 0]
+
+
+def test_the_sums_of_a_frequent_token_are_float64():
+    """1 + 2⁻²⁵ is 1 in float32; of many such rows something must be left."""
+    dy, dw = np.full((1 + 2**12, 1), 2.0**-25, np.float32), np.empty((2, 1), np.float32)
+    dy[0] = 1
+    embedding_backward(dy, np.zeros(len(dy), np.int64), dw)
+    assert dw[0, 0] == np.float32(1 + 2.0**-13) and dw[1, 0] == 0

@@ -83,3 +83,11 @@ def test_the_running_statistics(dtype):
     running_mean, running_variance = np.array([1, 0], dtype), np.array([1, 5], dtype)
     kernels.remember(np.array([2.0, -4]), np.array([6.0, 3]), 4, 0.25, running_mean, running_variance)
     assert running_mean.tolist() == [1.25, -1] and running_variance.tolist() == [2.75, 4.75]
+
+
+def test_the_variance_of_numbers_far_from_0_keeps_its_digits(random):
+    """The mean of squares less the square of the mean would cancel."""
+    x = 1e8 + random.normal(size=(2, 50))
+    mean, variance = np.empty((2, 2))
+    kernels.row_statistics(x, mean, variance)
+    np.testing.assert_allclose(variance, x.var(1), rtol=1e-6)
