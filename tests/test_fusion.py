@@ -22,6 +22,7 @@ CASES = {  # input shape, layers, the kinds of steps that the plan makes of them
               [FusedDense, FusedDense, isbe.Dense]),
     "overlapping": ((1, 9, 9), lambda: [isbe.Conv2D(3, 3), isbe.ReLU(), isbe.MaxPool2D(3, 2)],
                     [FusedConv2D, isbe.MaxPool2D]),
+    "gaps": ((1, 10, 10), lambda: [isbe.Conv2D(3, 3), isbe.ReLU(), isbe.MaxPool2D(2, 3)], [FusedConv2D, isbe.MaxPool2D]),
     "padded": ((1, 8, 8), lambda: [isbe.Conv2D(3, 3), isbe.ReLU(), isbe.MaxPool2D(2, 2, 1)], [FusedConv2D, isbe.MaxPool2D]),
     "smooth": ((1, 6, 6), lambda: [isbe.Conv2D(3, 3), isbe.Tanh(), isbe.MaxPool2D(2)],
                [isbe.Conv2D, isbe.Tanh, isbe.MaxPool2D]),
@@ -89,8 +90,22 @@ def test_layers_of_your_own_stay_as_they_are(dtype):
             super().forward(step)
             step.y[...] += 1
 
-    net = isbe.Sequential((4,), isbe.Dense(3), Loud(), dtype=dtype)
-    assert (net.forward(np.zeros((2, 4), dtype)) >= 1).all()
+    class Louder(isbe.Dense):
+        def forward(self, step):
+            super().forward(step)
+            step.y[...] += 1
+
+    class Still(isbe.Dense):
+        def backward(self, step):
+            step.dw.weight[...], step.dw.bias[...], step.dx[...] = 0, 0, 0
+
+    for layers in ((isbe.Dense(3), Loud()), (Louder(3), isbe.ReLU())):
+        net = isbe.Sequential((4,), *layers, dtype=dtype)
+        assert (net.forward(np.zeros((2, 4), dtype)) >= 1).all()
+    for after in ((), (isbe.ReLU(),)):
+        net = isbe.Sequential((4,), Still(3), *after, dtype=dtype)
+        dy = np.ones_like(net.forward(np.ones((2, 4), dtype)))
+        assert not net.backward(dy, input_gradient=True).any() and not net.grads.any()
 
 
 def test_nan_and_infinity_pass_as_apart(dtype):

@@ -6,7 +6,7 @@ import pytest
 import isbe_np as isbe
 from isbe_np.engine import dense as kernels
 from isbe_np.engine.layers.base import no_limits
-from isbe_np.engine.layers.dense import strips
+from isbe_np.engine.layers.dense import BLOCK, strips
 from isbe_np.engine.vectors import width
 
 # N, K, O: multiples of four, remainders on each side, single rows and columns, more rows than one block, more inputs than one
@@ -49,7 +49,7 @@ def test_forward_by_blocks(case, assert_close):
     assert_close(product_of(x, w, b, no_limits(x.dtype)), x.astype(np.float64) @ w.T.astype(np.float64) + b)
 
 
-@pytest.mark.parametrize("N", [kernels.LARGE - 1, kernels.LARGE, kernels.LARGE_ERROR - 1, kernels.LARGE_ERROR])
+@pytest.mark.parametrize("N", [kernels.LARGE - 1, kernels.LARGE, kernels.LARGE_ERROR - 1, kernels.LARGE_ERROR, BLOCK + 9])
 def test_layer_by_dots_and_by_blocks(N, random, dtype, assert_close):
     net = isbe.Sequential((30,), isbe.Dense(7), dtype=dtype)
     x, (w, b) = random.normal(size=(N, 30)).astype(dtype), (p.value.astype(np.float64) for p in net.parameters())

@@ -17,6 +17,7 @@ NETS = {
     "layer norm of tokens": ((4, 6), 0, (LayerNorm(0.1), Projection(2))),
     "attention": ((5, 12), 0, (Attention(2),)),
     "causal attention": ((5, 12), 0, (Attention(4, causal=True),)),
+    "heads wider than the text is long": ((2, 24), 0, (Attention(1),)),
     "embeddings": ((6,), 7, (isbe.Embedding(7, 4), isbe.PositionEmbedding(), isbe.Tanh(), isbe.MeanTokens())),
 }
 
@@ -47,3 +48,12 @@ def test_the_engines_layers_agree_with_the_plain_ones(name, random, dtype):
     if type(layers[0]) is not isbe.Conv2D:
         ran = [{type(layer).__module__.split(".")[1] for layer, *_ in net._ran.steps} for net in (plain, fast)]
         assert "engine" not in ran[0] and ran[1] <= {"engine", "layers"} and "engine" in ran[1]
+
+
+def test_the_sums_of_a_frequent_token_are_float64():
+    """1 + 2⁻²⁵ is 1 in float32. Of many such rows something must be left."""
+    net = isbe.Sequential((1,), isbe.Embedding(2, 1))
+    dy = np.full((1 + 2**12, 1, 1), 2.0**-25, np.float32)
+    dy[0] = 1
+    net.backward(dy * (net.forward(np.zeros((len(dy), 1), np.float32)) != np.inf))
+    assert net.parameters()[0].grad.ravel().tolist() == [1 + 2.0**-13, 0]
