@@ -114,10 +114,10 @@ def test_backward_of_nan_is_as_in_pytorch(name, dtype):
 
 @every_dtype
 def test_tanh_s_slope_keeps_its_digits_where_y_is_nearly_1(dtype):
-    """1 − y² would round y² to 1 first."""
+    """1 − y² would round y² first, whose distance from 1 is what counts."""
     eps = np.finfo(dtype).eps
-    y = np.array([1 - eps, eps - 1, 1 - 3 * eps], dtype)
-    dx = np.empty_like(y)
+    y = (1 - np.sqrt(eps) * np.linspace(0.3, 3, 40)).astype(dtype)
+    y, dx = np.concatenate([y, -y]), np.empty(80, dtype)
     activations.tanh_backward(y, y, np.ones_like(y), dx)
     wide = y.astype(np.longdouble)
     np.testing.assert_allclose(dx, (1 - wide) * (1 + wide), rtol=4 * eps)
