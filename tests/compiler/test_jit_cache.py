@@ -110,9 +110,10 @@ class Project:
     def __init__(self, folder: Path):
         self.package, self.cache = folder / "isbe_np", folder / "cache"
         package = Path(isbe.__file__).parent
-        for folder in ("compiler", "kernels", "engine"):
+        for folder in ("compiler", "kernels", "engine", "storage"):
             (self.package / folder).mkdir(parents=True)
-        for name in ("folders", "files", "kernels/__init__", "engine/__init__", *(f"compiler/{part}" for part in PARTS)):
+        for name in ("storage/__init__", "storage/folders", "storage/files", "kernels/__init__", "engine/__init__",
+                     *(f"compiler/{part}" for part in PARTS)):
             shutil.copy(package / f"{name}.py", self.package / f"{name}.py")
         (self.package / "__init__.py").touch()  # the rest of the package would only cost time to import
         (self.package / "kernels" / "callee.py").write_text(CALLEE, encoding="utf-8")
